@@ -1,0 +1,1 @@
+"""Devices and patients that are not in the room."""

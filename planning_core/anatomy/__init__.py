@@ -1,0 +1,1 @@
+"""Vertebrae found, named, cut into parts and measured."""

@@ -1,0 +1,1 @@
+"""The case folder: plan with hash, audit chain, report, exports."""

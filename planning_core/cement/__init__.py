@@ -1,0 +1,1 @@
+"""From a collapsed body and its neighbours to millilitres with an interval and a verdict."""

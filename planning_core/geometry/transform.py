@@ -1,0 +1,107 @@
+"""Rigid transforms that know which frame they lead from and to (docs/transforms.md has a worked example)."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+from numpy.typing import ArrayLike
+
+from planning_core.errors import PkpError
+from planning_core.geometry.arrays import FloatArray, frozen
+
+ORTHONORMAL_TOLERANCE = 1e-6
+
+
+class InvalidTransformError(PkpError):
+    """A matrix that is not a rigid transform. Carries ``deviation`` (largest entry of RᵀR−I) and ``determinant``."""
+
+    code = "invalid_transform"
+
+
+class FrameMismatchError(PkpError):
+    """Two transforms, or a transform and points, whose frames do not meet. Carries ``left`` and ``right``."""
+
+    code = "frame_mismatch"
+
+
+def _matrix(values: ArrayLike) -> FloatArray:
+    array = np.array(values, dtype=np.float64)
+    if array.shape != (4, 4):
+        raise InvalidTransformError(f"RigidTransform must be 4x4, got shape {array.shape}", shape=list(array.shape))
+    return frozen(array)
+
+
+@attrs.frozen(eq=False)
+class RigidTransform:
+    """``p_dst = T_dst_src @ p_src`` in millimetres.
+
+    Args:
+        dst: name of the frame that points come out in.
+        src: name of the frame that points go in.
+        matrix: (4, 4) float64, orthonormal rotation with determinant +1, translation in mm.
+
+    Raises:
+        InvalidTransformError: the matrix is not rigid, or not finite.
+    """
+
+    dst: str
+    src: str
+    matrix: FloatArray = attrs.field(converter=_matrix)
+
+    def __attrs_post_init__(self) -> None:
+        rotation = self.matrix[:3, :3]
+        deviation = float(np.abs(rotation.T @ rotation - np.eye(3)).max())
+        determinant = float(np.linalg.det(rotation))
+        last_row_ok = np.array_equal(self.matrix[3], [0.0, 0.0, 0.0, 1.0])
+        if not (
+            np.isfinite(self.matrix).all() and deviation < ORTHONORMAL_TOLERANCE and determinant > 0 and last_row_ok
+        ):
+            raise InvalidTransformError(
+                f"T_{self.dst}_{self.src} is not rigid: RᵀR deviates by {deviation:.3g}, determinant {determinant:.6g}",
+                deviation=deviation,
+                determinant=determinant,
+            )
+
+    @classmethod
+    def from_parts(cls, dst: str, src: str, rotation: ArrayLike, translation_mm: ArrayLike) -> RigidTransform:
+        """From a (3, 3) rotation and a (3,) translation in mm."""
+        matrix = np.eye(4)
+        matrix[:3, :3] = rotation
+        matrix[:3, 3] = translation_mm
+        return cls(dst, src, matrix)
+
+    @property
+    def rotation(self) -> FloatArray:
+        """(3, 3) rotation; its columns are the axes of ``src`` seen in ``dst``."""
+        return self.matrix[:3, :3]
+
+    @property
+    def translation_mm(self) -> FloatArray:
+        """(3,) origin of ``src`` in ``dst``, mm."""
+        return self.matrix[:3, 3]
+
+    def inverse(self) -> RigidTransform:
+        """The transform back."""
+        rotation = self.rotation.T
+        return RigidTransform.from_parts(self.src, self.dst, rotation, -rotation @ self.translation_mm)
+
+    def apply(self, points: ArrayLike) -> FloatArray:
+        """Points (..., 3) mm from ``src`` into ``dst``."""
+        return np.asarray(points, dtype=np.float64) @ self.rotation.T + self.translation_mm
+
+    def rotate(self, vectors: ArrayLike) -> FloatArray:
+        """Directions (..., 3) from ``src`` into ``dst`` (no translation)."""
+        return np.asarray(vectors, dtype=np.float64) @ self.rotation.T
+
+    def __matmul__(self, other: RigidTransform) -> RigidTransform:
+        """Chain ``T_a_b @ T_b_c``; refuses when the inner frames differ."""
+        if self.src != other.dst:
+            raise FrameMismatchError(
+                f"T_{self.dst}_{self.src} @ T_{other.dst}_{other.src} does not meet: {self.src} is not {other.dst}",
+                left=self.src,
+                right=other.dst,
+            )
+        product = self.matrix @ other.matrix
+        # keep long chains orthonormal: project the rotation back onto SO(3)
+        left, _, right = np.linalg.svd(product[:3, :3])
+        return RigidTransform.from_parts(self.dst, other.src, left @ right, product[:3, 3])

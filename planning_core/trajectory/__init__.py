@@ -1,0 +1,1 @@
+"""Needle paths, their clearance, grade and breach probability."""
