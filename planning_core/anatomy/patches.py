@@ -28,11 +28,13 @@ class Window:
 
 
 SPINE_MAP = Window(
-    "spine_map", (72, 64, 56), 2.0, (0.0, -8.0, 0.0), ("background", "body", "posterior", "disc", "sacrum"), (12, 24, 48, 64)
+    "spine_map", (48, 44, 40), 3.0, (0.0, -8.0, 0.0), ("background", "body", "posterior", "disc", "sacrum"), (8, 16, 32)
 )
 """Around the canal, upright in LPS: tells bodies, arches and discs apart without telling vertebrae apart."""
 
-VERTEBRA = Window("vertebra", (64, 72, 72), 1.5, (0.0, 23.0, -6.0), ("background", "this", "other"), (16, 32, 64, 96))
+VERTEBRA = Window(
+    "vertebra", (48, 48, 48), 2.0, (0.0, 23.0, -6.0), ("background", "this", "other"), (8, 24, 48, 64)
+)
 """Around one body, in the vertebra's own pose: this vertebra against its neighbours."""
 
 

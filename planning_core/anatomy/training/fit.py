@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -34,32 +35,32 @@ def train(
     *,
     seed: int,
     device: torch.device,
-    seconds: float,
+    steps: int,
     start: dict[str, Tensor] | None = None,
-    batch: int = 6,
+    batch: int = 2,
     rate: float = 2e-3,
     report: Callable[[str], None] = print,
 ) -> UNet:
-    """Train for a fixed time, learning rate falling to nothing along a cosine of the time spent.
+    """Train for a number of steps, the learning rate falling to nothing along a cosine.
 
     Args:
-        subjects: patients to learn from. seconds: of training. start: weights to go on from.
+        subjects: patients to learn from. start: weights to go on from.
     """
     torch.manual_seed(seed)
     sampler = Sampler(subjects, window, seed, device)
-    network = UNet(INPUTS, len(window.classes), window.widths).to(device)
+    network = UNet(INPUTS, len(window.classes), window.widths).to(device, memory_format=torch.channels_last_3d)
     if start is not None:
         network.load_state_dict(start)
     average = {k: v.detach().clone() for k, v in network.state_dict().items()}
     optimiser = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-3)
-    began, step, running = time.monotonic(), 0, 0.0
-    while (spent := (time.monotonic() - began) / seconds) < 1:
+    began, running = time.monotonic(), 0.0
+    for step in range(steps):
         warm = min(1.0, (step + 1) / 50)
         for group in optimiser.param_groups:
-            group["lr"] = rate * warm * 0.5 * (1 + float(torch.cos(torch.tensor(spent * torch.pi))))
+            group["lr"] = rate * warm * 0.5 * (1 + math.cos(math.pi * step / steps))
         inputs, target = sampler.batch(batch)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            scores = network(inputs)
+            scores = network(inputs.contiguous(memory_format=torch.channels_last_3d))
         value = loss(scores.float(), target)
         optimiser.zero_grad(set_to_none=True)
         value.backward()
@@ -70,9 +71,7 @@ def train(
             for name, now in network.state_dict().items():
                 average[name].lerp_(now, 1 - keep)
         running = float(value.detach()) if step == 0 else 0.98 * running + 0.02 * float(value.detach())
-        step += 1
-        if step % 200 == 0:
-            report(f"{window.name} step {step} loss {running:.4f} {step / (time.monotonic() - began):.1f}/s")
-    report(f"{window.name} done: {step} steps, loss {running:.4f}")
+        if step % 100 == 99:
+            report(f"{window.name} step {step + 1} loss {running:.4f}, {(time.monotonic() - began) / (step + 1):.2f} s/step")
     network.load_state_dict(average)
     return network.eval()
