@@ -90,7 +90,7 @@ def centre_line(spine: SpineMap, canal: CanalPath) -> CentreLine:
     area = np.bincount(slices, weight, minlength=spine.grid.shape[0])
     enough = np.flatnonzero(area * spine.grid.spacing_mm[0] ** 2 > 150)
     if len(enough) < 8:
-        raise NoSpineError(f"vertebral bodies in only {len(enough)} slices of 3 mm", found=int(len(enough)))
+        raise NoSpineError(f"vertebral bodies in only {len(enough)} slices of 3 mm", found=len(enough))
     z = spine.grid.origin_mm[2] + enough * spine.grid.spacing_mm[2]
     curve = []
     for axis in (0, 1):
@@ -138,11 +138,11 @@ def cut_at_discs(line: CentreLine) -> np.ndarray:
     if not np.isfinite(best).any() or best.max() <= 0:
         single = int(disc.argmax())
         return np.array([single]) if disc[single] > 2 * DISC_COST else np.zeros(0, int)
-    here, p = np.unravel_index(best.argmax(), best.shape)
-    chain = [int(here)]
+    last, p = (int(n) for n in np.unravel_index(best.argmax(), best.shape))
+    chain = [last]
     while p >= 0:
         before = chain[-1] - int(pitches[p])
-        p = came[chain[-1], p]
+        p = int(came[chain[-1], p])
         chain.append(before)
     return np.array(chain[::-1])
 

@@ -180,7 +180,6 @@ def _smooth(points: FloatArray, score: FloatArray, tolerance_mm: float = 2.0) ->
     weight = np.clip(score, 0.05, 1)
     z = points[:, 2]
     curve = [
-        UnivariateSpline(z, points[:, axis], w=weight / tolerance_mm, s=float((weight**2).sum()) * 1.0)(z)
-        for axis in (0, 1)
+        UnivariateSpline(z, points[:, axis], w=weight / tolerance_mm, s=float((weight**2).sum()) * 1.0)(z) for axis in (0, 1)
     ]
     return np.column_stack([*curve, z])

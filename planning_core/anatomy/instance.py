@@ -48,9 +48,7 @@ class VertebraInstance:
         return np.asarray(self.grid.points(np.argwhere(self.this > 0.5).mean(axis=0)) - self.centre_lps_mm)
 
 
-def segment_instances(
-    ct: CoarseCt, poses: Sequence[VertebraPose], network: Network | None = None
-) -> list[VertebraInstance]:
+def segment_instances(ct: CoarseCt, poses: Sequence[VertebraPose], network: Network | None = None) -> list[VertebraInstance]:
     """Segment each vertebra of a chain, correct the poses by what was found, and segment again.
 
     Args:

@@ -32,9 +32,7 @@ SPINE_MAP = Window(
 )
 """Around the canal, upright in LPS: tells bodies, arches and discs apart without telling vertebrae apart."""
 
-VERTEBRA = Window(
-    "vertebra", (48, 48, 48), 2.0, (0.0, 23.0, -6.0), ("background", "this", "other"), (8, 24, 48, 64)
-)
+VERTEBRA = Window("vertebra", (48, 48, 48), 2.0, (0.0, 23.0, -6.0), ("background", "this", "other"), (8, 24, 48, 64))
 """Around one body, in the vertebra's own pose: this vertebra against its neighbours."""
 
 

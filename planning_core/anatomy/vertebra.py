@@ -113,6 +113,7 @@ class Vertebra:
         pedicles: by side; a side is missing only when the mask has no pedicle there.
         bone: HU statistics; ``None`` without CT.
         voxel_mm: (3,) spacing of the input it came from (x, y, z), the resolution every margin is limited by.
+        wall: (3,) the body's posterior wall, plane y = wall[0] + wall[1] x + wall[2] z in its frame, mm.
     """
 
     level: VertebraLevel
@@ -127,6 +128,7 @@ class Vertebra:
     pedicles: Mapping[Side, Pedicle]
     bone: BoneQuality | None
     voxel_mm: FloatArray = attrs.field(converter=frozen_vector)
+    wall: FloatArray = attrs.field(converter=frozen_vector)
 
     @property
     def frame(self) -> str:
@@ -152,6 +154,7 @@ class Spine:
 
     vertebrae: Mapping[VertebraLevel, Vertebra]
     assessments: Mapping[VertebraLevel, FractureAssessment]
+    notes: tuple[str, ...] = ()
 
     @property
     def levels(self) -> tuple[VertebraLevel, ...]:

@@ -29,23 +29,21 @@ class DistanceField:
             raise ValueError(f"field of shape {self.values.shape} on a grid of shape {self.grid.shape}")
 
     @classmethod
-    def from_mask(cls, mask: BoolArray, grid: Grid, smooth_mm: float = 0.0) -> DistanceField:
+    def from_mask(cls, mask: BoolArray, grid: Grid, smooth_mm: float | None = None) -> DistanceField:
         """Distance to the surface of a binary mask; the zero level runs halfway between in- and outside voxels.
 
         Args:
-            mask: (nk, nj, ni) bool. smooth_mm: Gaussian applied to the field, which rounds voxel stairs off.
+            mask: (nk, nj, ni) bool.
+            smooth_mm: spread of a Gaussian over the field, which rounds voxel stairs off; by default half a voxel along
+                each axis, which moves no flat face and takes about 1 % of a vertebra's volume off its edges.
         """
-        spacing = grid.spacing_mm[::-1]
         if not mask.any():
             return cls(np.full(grid.shape, np.float32(1e3)), grid)
+        spacing = grid.spacing_mm[::-1]
         padded = np.pad(mask, 1)
-        outside = ndi.distance_transform_edt(~padded, spacing)
-        inside = ndi.distance_transform_edt(padded, spacing)
-        # each side measures to the other side's voxel centres, so the difference vanishes on the shared face
-        field = ((outside - inside) - np.sign(outside - inside) * 0.5 * spacing.min())[1:-1, 1:-1, 1:-1]
-        if smooth_mm > 0:
-            field = ndi.gaussian_filter(field, smooth_mm / spacing)
-        return cls(field, grid)
+        field = (_to_face(~padded, spacing) - _to_face(padded, spacing))[1:-1, 1:-1, 1:-1]
+        sigma = np.full(3, 0.5) if smooth_mm is None else smooth_mm / spacing
+        return cls(ndi.gaussian_filter(field, sigma) if sigma.any() else field, grid)
 
     def at(self, points_mm: ArrayLike) -> FloatArray:
         """Distance at points (..., 3) mm in the grid's frame; beyond the grid, border value plus the way to it."""
@@ -80,3 +78,16 @@ class DistanceField:
                 right=self.grid.frame,
             )
         return DistanceField(self.at(transform.inverse().apply(grid.all_points())), grid)
+
+
+def _to_face(mask: BoolArray, spacing: FloatArray) -> Float32Array:
+    """For each voxel of ``mask`` the distance to the nearest face towards a voxel outside it, 0 elsewhere.
+
+    The exact transform measures to voxel centres; the face lies half a step before, a step being as long as the voxels
+    are in that direction (3 mm across sagittal slices, 1 mm within them).
+    """
+    nearest = ndi.distance_transform_edt(mask, spacing, return_distances=False, return_indices=True)
+    steps = [np.abs(n - np.arange(m).reshape([-1 if a == b else 1 for b in range(3)])) for a, (n, m) in enumerate(zip(nearest, mask.shape, strict=True))]
+    away = np.sqrt(sum((s * h) ** 2 for s, h in zip(steps, spacing, strict=True)))
+    count = np.maximum.reduce(steps)
+    return np.asarray(away * (1 - 0.5 / np.maximum(count, 1)), dtype=np.float32)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from planning_core.geometry.arrays import FloatArray, frozen_float64, frozen_vector
-from planning_core.geometry.transform import RigidTransform
 
 
 def _shape(values: Iterable[int]) -> tuple[int, int, int]:
@@ -26,7 +25,8 @@ class Grid:
     """A regular sampling grid.
 
     Arrays on a grid are indexed ``[k, j, i]`` (slice, row, column: SimpleITK's order); spacing and origin are given
-    ``x, y, z`` = along ``i, j, k``. ``direction``'s columns are the unit steps of i, j, k in ``frame``.
+    ``x, y, z`` = along ``i, j, k``. ``direction``'s columns are the unit steps of i, j, k in ``frame``; files may store
+    them left-handed, which is why a grid is no ``RigidTransform``.
 
     Args:
         shape: (nk, nj, ni).
@@ -93,7 +93,3 @@ class Grid:
         """An axis-aligned isotropic grid around the origin of ``frame`` (half extents along x, y, z)."""
         half = np.ceil(np.asarray(half_extent_mm, float) / spacing_mm).astype(int)
         return cls(tuple((2 * half + 1)[::-1]), [spacing_mm] * 3, -half * spacing_mm, np.eye(3), frame)
-
-    def pose(self) -> RigidTransform:
-        """T_<frame>_voxels: the grid's own axes in mm (i, j, k = x, y, z) into ``frame``."""
-        return RigidTransform.from_parts(self.frame, "voxels", self.direction, self.origin_mm)

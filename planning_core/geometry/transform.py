@@ -53,9 +53,7 @@ class RigidTransform:
         deviation = float(np.abs(rotation.T @ rotation - np.eye(3)).max())
         determinant = float(np.linalg.det(rotation))
         last_row_ok = np.array_equal(self.matrix[3], [0.0, 0.0, 0.0, 1.0])
-        if not (
-            np.isfinite(self.matrix).all() and deviation < ORTHONORMAL_TOLERANCE and determinant > 0 and last_row_ok
-        ):
+        if not (np.isfinite(self.matrix).all() and deviation < ORTHONORMAL_TOLERANCE and determinant > 0 and last_row_ok):
             raise InvalidTransformError(
                 f"T_{self.dst}_{self.src} is not rigid: RᵀR deviates by {deviation:.3g}, determinant {determinant:.6g}",
                 deviation=deviation,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import numpy as np
 import scipy.ndimage as ndi
@@ -22,9 +24,7 @@ class CoarseCt:
     def at(self, points_lps_mm: ArrayLike) -> Float32Array:
         """HU at points (..., 3) ct_lps mm, trilinear; air beyond the volume."""
         index = self.grid.indices(points_lps_mm)
-        flat = ndi.map_coordinates(
-            self.hu, index.reshape(-1, 3).T, output=np.float32, order=1, mode="constant", cval=AIR_HU
-        )
+        flat = ndi.map_coordinates(self.hu, index.reshape(-1, 3).T, output=np.float32, order=1, mode="constant", cval=AIR_HU)
         return np.asarray(flat.reshape(index.shape[:-1]), dtype=np.float32)
 
     def on(self, grid: Grid) -> Float32Array:
@@ -38,7 +38,7 @@ def coarsen(ct: CtVolume, spacing_mm: float) -> CoarseCt:
     factors = np.maximum(1, np.floor(spacing_mm / ct.grid.spacing_mm[::-1] + 1e-6)).astype(int)
     factors = np.minimum(factors, ct.hu.shape)
     counts = np.array(ct.hu.shape) // factors
-    hu: NDArray[np.float32] = ct.hu[tuple(slice(0, int(n * f)) for n, f in zip(counts, factors, strict=True))]
+    hu: NDArray[Any] = ct.hu[tuple(slice(0, int(n * f)) for n, f in zip(counts, factors, strict=True))]
     for axis in (2, 1, 0):
         if factors[axis] > 1:
             split = (*hu.shape[:axis], counts[axis], factors[axis], *hu.shape[axis + 1 :])

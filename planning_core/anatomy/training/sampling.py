@@ -78,7 +78,7 @@ class Sampler:
 
     def _one(self) -> tuple[Tensor, Tensor]:
         volume = self.volumes[self.rng.choice(len(self.volumes), p=self.weight)]
-        one = volume.instances[self.rng.integers(len(volume.instances))]
+        one = volume.instances[int(self.rng.integers(len(volume.instances)))]
         local, points, fractured = self._points(one)
         classes = volume.sample(volume.classes, points, "nearest").round()
         distance = volume.sample(volume.distance, points)

@@ -154,8 +154,7 @@ def _instances(labels: LabelArray, grid: Grid, stored: LabelArray, stored_grid: 
     else:
         ups = chain_directions(np.array([f[1] for f in found]))
     return tuple(
-        Instance(n, VertebraPose.facing(c, up, back), complete)
-        for (n, c, back, complete), up in zip(found, ups, strict=True)
+        Instance(n, VertebraPose.facing(c, up, back), complete) for (n, c, back, complete), up in zip(found, ups, strict=True)
     )
 
 
@@ -165,9 +164,7 @@ def _cut(mask: BoolArray, grid: Grid) -> bool:
     return any(int(np.take(mask, end, axis=2 - along).sum()) > 4 for end in (0, -1))
 
 
-def _forget_beyond_labels(
-    classes: LabelArray, grid: Grid, instances: tuple[Instance, ...], *, has_sacrum: bool
-) -> None:
+def _forget_beyond_labels(classes: LabelArray, grid: Grid, instances: tuple[Instance, ...], *, has_sacrum: bool) -> None:
     """Mark what lies above the first and below the last labelled vertebra as unknown."""
     ends = [(instances[0], 1.0)] + ([] if has_sacrum else [(instances[-1], -1.0)])
     points = grid.all_points()

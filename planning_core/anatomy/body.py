@@ -1,0 +1,161 @@
+"""The body within a vertebra: its canal, its posterior wall and its endplates, in the vertebra's own frame."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+import scipy.ndimage as ndi
+
+from planning_core.errors import PkpError
+from planning_core.geometry import DistanceField, Grid
+from planning_core.geometry.arrays import BoolArray, FloatArray
+
+CANAL_AREA_MM2 = (90.0, 900.0)
+CANAL_WITHIN_MM = 14.0
+ENDPLATE_SLAB_MM = 10.0
+
+
+class ModelError(PkpError):
+    """A vertebra that cannot be modelled. Carries ``level`` and ``step``."""
+
+    code = "model"
+
+
+@attrs.frozen(eq=False)
+class Canal:
+    """The vertebral canal at one level, in the vertebra's frame.
+
+    Args:
+        field: signed distance, mm, negative inside.
+        centre: (2,) x and y of its middle at the height of the pedicles, mm. half_width_mm, half_depth_mm: there.
+        wall: (3,) plane y = wall[0] + wall[1] x + wall[2] z: the posterior wall of the body, the canal's front.
+    """
+
+    field: DistanceField
+    centre: FloatArray
+    half_width_mm: float
+    half_depth_mm: float
+    wall: FloatArray
+
+    def behind_wall(self, points: FloatArray) -> FloatArray:
+        """(...,) mm: how far points (..., 3) lie behind the posterior wall."""
+        return np.asarray(points[..., 1] - self.wall[0] - self.wall[1] * points[..., 0] - self.wall[2] * points[..., 2])
+
+
+def find_canal_in(whole: DistanceField) -> Canal | None:
+    """The hole that arch and body enclose; ``None`` where no slice is enclosed, however much the mask is closed.
+
+    Args:
+        whole: one vertebra in its own frame (x left, y posterior, z superior), body's centre at the origin.
+    """
+    spacing = float(whole.grid.spacing_mm[0])
+    points = whole.grid.all_points()
+    for closing_mm in (0.0, 1.0, 2.0, 3.5, 5.0):
+        solid = whole.values < closing_mm
+        holes = np.zeros(solid.shape, bool)
+        for k in range(solid.shape[0]):
+            if abs(points[k, 0, 0, 2]) > 22:
+                continue
+            filled = ndi.binary_fill_holes(solid[k]) & ~solid[k]
+            parts, count = ndi.label(filled)
+            for n in range(1, count + 1):
+                part = parts == n
+                x, y = points[k][part][:, :2].mean(axis=0)
+                # closing by c mm also shrank the hole by c all round
+                area = (np.sqrt(part.sum() * spacing**2 / np.pi) + closing_mm) ** 2 * np.pi
+                if CANAL_AREA_MM2[0] < area < CANAL_AREA_MM2[1] and abs(x) < CANAL_WITHIN_MM and 5 < y < 50:
+                    holes[k] |= part
+        if (closing_mm == 0 and holes.any(axis=(1, 2)).sum() * spacing >= 4) or (closing_mm > 0 and holes.any()):
+            if closing_mm:
+                shape = ndi.distance_transform_edt(~holes, spacing) < closing_mm
+                holes = shape & (whole.values > 0) & holes.any(axis=(1, 2))[:, None, None]
+            return _canal(holes, points, whole.grid)
+    return None
+
+
+def _canal(holes: BoolArray, points: FloatArray, grid: Grid) -> Canal:
+    rows = np.flatnonzero(holes.any(axis=(1, 2)))
+    z = points[rows, 0, 0, 2]
+    front = np.array([np.percentile(points[k][holes[k]][:, 1], 4) for k in rows])
+    middle = np.array([points[k][holes[k]][:, :2].mean(axis=0) for k in rows])
+    slope = float(np.clip(np.polyfit(z, front, 1)[0], -0.35, 0.35)) if len(rows) > 5 else 0.0
+    half = float(grid.spacing_mm[0]) / 2
+    wall = np.array([np.median(front - slope * z) - half, 0.0, slope])
+    # outside the enclosed slices the canal goes on as in the nearest of them, following the wall
+    tube = np.zeros(grid.shape, bool)
+    for k in range(grid.shape[0]):
+        nearest = rows[np.abs(rows - k).argmin()]
+        rise = points[k, 0, 0, 2] - points[nearest, 0, 0, 2]
+        shift = round(slope * rise / float(grid.spacing_mm[1]))
+        tube[k] = np.roll(holes[nearest], shift, axis=0)
+    mid = rows[len(rows) // 2]
+    extent = points[mid][holes[mid]]
+    return Canal(
+        DistanceField.from_mask(tube, grid, smooth_mm=0.7),
+        middle.mean(axis=0),
+        float(np.ptp(extent[:, 0])) / 2,
+        float(np.ptp(extent[:, 1])) / 2,
+        wall,
+    )
+
+
+def cut_body(whole: DistanceField, canal: Canal) -> DistanceField:
+    """The body alone: everything in front of the posterior wall that hangs together.
+
+    The cut is a plane, so the result is the larger of the two distances, exact on both surfaces.
+    """
+    behind = canal.behind_wall(whole.grid.all_points()).astype(np.float32)
+    values = np.maximum(whole.values, behind)
+    parts, count = ndi.label(values < 0)
+    if count > 1:
+        largest = 1 + np.bincount(parts[parts > 0] - 1).argmax()
+        values = np.where((parts > 0) & (parts != largest), 0.5, values)
+    return DistanceField(values, whole.grid)
+
+
+@attrs.frozen(eq=False)
+class Endplates:
+    """Top and bottom of a body, column by column.
+
+    Args:
+        x, y: (n,) column places, mm. top, bottom: (n,) z of the two endplates there, mm.
+    """
+
+    x: FloatArray
+    y: FloatArray
+    top: FloatArray
+    bottom: FloatArray
+
+    def normal(self, surface: FloatArray, within_mm: float = 13.0) -> FloatArray:
+        """(3,) unit normal (upwards) of a plane through the columns near the middle, robust to a few outliers."""
+        near = self.x**2 + (self.y - np.median(self.y)) ** 2 < within_mm**2
+        design = np.column_stack([self.x[near], self.y[near], np.ones(near.sum())])
+        weight = np.ones(near.sum())
+        slopes = np.zeros(3)
+        for _ in range(5):
+            slopes = np.linalg.lstsq(design * weight[:, None], surface[near] * weight, rcond=None)[0]
+            residual = surface[near] - design @ slopes
+            weight = 1 / (1 + (residual / 1.5) ** 2)
+        normal = np.array([-slopes[0], -slopes[1], 1.0])
+        return np.asarray(normal / np.linalg.norm(normal))
+
+
+def endplates(body: DistanceField) -> Endplates:
+    """Where each column through the body enters and leaves bone, with sub-voxel places from the field."""
+    inside = body.values < 0
+    counted = inside.any(axis=0)
+    z = body.grid.points(np.column_stack([np.arange(len(inside)), *np.zeros((2, len(inside)))]))[:, 2]
+    spacing = float(body.grid.spacing_mm[2])
+    last = len(inside) - 1 - inside[::-1].argmax(axis=0)
+    first = inside.argmax(axis=0)
+    j, i = np.nonzero(counted)
+    top, bottom = last[j, i], first[j, i]
+
+    def crossing(inner: np.ndarray, step: int) -> FloatArray:
+        outer = np.clip(inner + step, 0, len(inside) - 1)
+        a, b = body.values[inner, j, i], body.values[outer, j, i]
+        share = np.where(b > a, -a / np.maximum(b - a, 1e-6), 0.5)
+        return np.asarray(z[inner] + step * np.clip(share, 0, 1) * spacing, dtype=np.float64)
+
+    places = body.grid.points(np.column_stack([np.zeros(len(j)), j, i]))
+    return Endplates(places[:, 0], places[:, 1], crossing(top, 1), crossing(bottom, -1))

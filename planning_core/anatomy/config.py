@@ -1,0 +1,25 @@
+"""Numbers of the vertebra model that are convention or disagree between sources."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class AnatomyConfig(BaseModel):
+    """How vertebrae are modelled and measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    grid_mm: float = Field(1.0, gt=0.3, le=2.0, description="spacing of a vertebra's own fields")
+    height_slab_mm: float = Field(10.0, gt=0, description="width of the mid-sagittal slab that heights are averaged over")
+    height_places: tuple[float, float, float] = Field(
+        (0.10, 0.50, 0.90),
+        description="anterior, middle and posterior measuring place, as a share of the body's depth (six-point morphometry)",
+    )
+    genant_percent: tuple[float, float, float] = Field((20.0, 25.0, 40.0), description="Genant 1993: mild, moderate, severe from")
+    suspect_ratio: float = Field(
+        0.88, gt=0, lt=1, description="a height below this share of the spine's trend makes a neighbour no reference"
+    )
+    spongiosa_inset_mm: float = Field(3.0, gt=0, description="HU of spongiosa are read this far inside the body's surface")
+    cortex_depth_mm: float = Field(2.0, gt=0, description="cortex is searched this far below the surface")
+    gas_hu: float = Field(-200.0, description="darker voxels inside the body are gas (intravertebral cleft)")

@@ -1,0 +1,152 @@
+"""From named masks to measured vertebrae."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from planning_core.anatomy.body import Canal, ModelError, cut_body, endplates, find_canal_in
+from planning_core.anatomy.config import AnatomyConfig
+from planning_core.anatomy.fracture import assess
+from planning_core.anatomy.levels import VertebraLevel
+from planning_core.anatomy.morphometry import bone_quality, measure_heights
+from planning_core.anatomy.parts import name_parts
+from planning_core.anatomy.pedicles import measure_pedicles
+from planning_core.anatomy.pose import VertebraPose, body_centre, chain_directions
+from planning_core.anatomy.segmentation import SpineSegmentation
+from planning_core.anatomy.vertebra import Spine, Vertebra
+from planning_core.geometry import DistanceField, Grid, RigidTransform
+from planning_core.geometry.arrays import FloatArray
+from planning_core.imaging.volume import CtVolume
+
+HALF_WIDTH_MM = 58.0
+BEFORE_BEHIND_MM = (-36.0, 78.0)
+BELOW_ABOVE_MM = (-54.0, 42.0)
+LARGEST_CORRECTION_DEG = 25.0
+
+
+def model_spine(
+    segmentation: SpineSegmentation,
+    ct: CtVolume | None,
+    levels: Sequence[VertebraLevel] | None = None,
+    config: AnatomyConfig | None = None,
+) -> Spine:
+    """Model every complete vertebra, or those asked for.
+
+    Args:
+        segmentation: masks by level. ct: for HU; None from masks alone.
+        levels: which to model; all by default. One that is asked for must succeed, others may be left out with a note.
+
+    Raises:
+        ModelError: a level that was asked for by name cannot be modelled.
+    """
+    config = config or AnatomyConfig()
+    chosen = segmentation.levels if levels is None else tuple(v for v in segmentation.levels if v in levels)
+    directions = _directions(segmentation)
+    vertebrae: dict[VertebraLevel, Vertebra] = {}
+    notes: list[str] = []
+    for level in chosen:
+        try:
+            vertebrae[level] = model_vertebra(
+                level, segmentation.boundaries[level], directions[level], segmentation.grid, ct, config
+            )
+        except ModelError as error:
+            if levels is not None and len(levels) == 1:
+                raise
+            notes.append(error.message)
+    return Spine(vertebrae, assess(vertebrae, config), tuple(notes))
+
+
+def model_vertebra(
+    level: VertebraLevel,
+    boundary: DistanceField,
+    superior: FloatArray,
+    input_grid: Grid,
+    ct: CtVolume | None,
+    config: AnatomyConfig,
+) -> Vertebra:
+    """Model one vertebra.
+
+    Args:
+        boundary: signed distance of its surface in ct_lps. superior: (3,) direction to the head along the spine.
+
+    Raises:
+        ModelError: no canal, no body or no endplates can be told in the mask.
+    """
+    mask = boundary.values < 0
+    centre = body_centre(mask, boundary.grid)
+    backwards = boundary.grid.points(np.argwhere(mask).mean(axis=0)) - centre
+    pose = VertebraPose.facing(centre, superior, backwards)
+    frame = f"vertebra_{level.value}"
+    for turn in range(3):
+        whole = _in_frame(boundary, pose, frame, config)
+        canal = find_canal_in(whole)
+        if canal is None:
+            raise ModelError(f"{level.value}: no canal is enclosed by its mask", level=level.value, step="canal")
+        body = cut_body(whole, canal)
+        if body.volume_ml() < 3:
+            raise ModelError(f"{level.value}: a body of {body.volume_ml():.1f} ml", level=level.value, step="body")
+        if turn == 2:
+            break
+        pose = _aligned(pose, body, canal, superior)
+    to_ct = _transform(pose, frame)
+    ends = endplates(body)
+    cortex, bone = bone_quality(body, to_ct, ct, config) if ct is not None else (None, None)
+    return Vertebra(
+        level,
+        to_ct,
+        whole,
+        body,
+        canal.field,
+        name_parts(whole, body, canal),
+        cortex,
+        measure_heights(ends, config),
+        body.volume_ml(),
+        measure_pedicles(whole, canal, to_ct),
+        bone,
+        _voxel_in_frame(input_grid, pose),
+        canal.wall,
+    )
+
+
+def _directions(segmentation: SpineSegmentation) -> Mapping[VertebraLevel, FloatArray]:
+    """Superior direction at each level, from the chain of all vertebrae seen, cut ones too."""
+    centres = {level: body_centre(f.values < 0, f.grid) for level, f in segmentation.boundaries.items()}
+    ordered = sorted(centres, key=lambda v: v.ordinal)
+    if len(ordered) == 1:
+        return {ordered[0]: np.array([0.0, 0.0, 1.0])}
+    ups = chain_directions(np.array([centres[v] for v in ordered]))
+    return dict(zip(ordered, ups, strict=True))
+
+
+def _transform(pose: VertebraPose, frame: str) -> RigidTransform:
+    return RigidTransform.from_parts("ct_lps", frame, pose.axes, pose.centre_lps_mm)
+
+
+def _in_frame(boundary: DistanceField, pose: VertebraPose, frame: str, config: AnatomyConfig) -> DistanceField:
+    h = config.grid_mm
+    low = np.array([-HALF_WIDTH_MM, BEFORE_BEHIND_MM[0], BELOW_ABOVE_MM[0]])
+    high = np.array([HALF_WIDTH_MM, BEFORE_BEHIND_MM[1], BELOW_ABOVE_MM[1]])
+    size = np.round((high - low) / h).astype(int) + 1
+    return boundary.moved(_transform(pose, frame).inverse(), Grid(size[::-1], [h] * 3, low, np.eye(3), frame))
+
+
+def _aligned(pose: VertebraPose, body: DistanceField, canal: Canal, superior: FloatArray) -> VertebraPose:
+    """The pose between the body's endplates, facing away from its canal, centred in the body."""
+    ends = endplates(body)
+    normal = ends.normal(ends.top) + ends.normal(ends.bottom)
+    normal /= np.linalg.norm(normal)
+    up = pose.axes @ normal
+    lean = np.degrees(np.arccos(np.clip(up @ superior, -1, 1)))
+    if lean > LARGEST_CORRECTION_DEG:  # crushed endplates say little: trust the spine's line
+        up = superior
+    middle = body.grid.points(np.argwhere(body.values < 0).mean(axis=0))
+    back = pose.axes @ np.array([canal.centre[0] - middle[0], canal.centre[1] - middle[1], 0.0])
+    return VertebraPose.facing(pose.centre_lps_mm + pose.axes @ middle, up, back)
+
+
+def _voxel_in_frame(grid: Grid, pose: VertebraPose) -> FloatArray:
+    """(3,) mm: the input's voxel size seen along the vertebra's x, y, z."""
+    steps = np.abs(pose.axes.T @ grid.direction) * grid.spacing_mm
+    return np.asarray(steps.max(axis=1))

@@ -1,0 +1,93 @@
+"""NIfTI, NRRD and MetaImage in, read by SimpleITK with its errors turned into ours."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from planning_core.geometry.grid import Grid
+from planning_core.imaging.checks import as_hounsfield, check_grid, check_size
+from planning_core.imaging.config import ImagingConfig
+from planning_core.imaging.refusals import GantryTiltError, NotThreeDimensionalError, UnreadableFileError
+from planning_core.imaging.volume import CtVolume
+
+SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+
+
+def is_volume_file(path: Path) -> bool:
+    """Whether the name ends like a volume file."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def read_image_file(path: Path, config: ImagingConfig | None = None) -> tuple[NDArray[np.generic], Grid]:
+    """Any 3D scalar volume, CT or label map.
+
+    Returns:
+        Array (nk, nj, ni) in the file's own type, and its grid in ct_lps.
+
+    Raises:
+        UnreadableFileError, NotThreeDimensionalError, TooLargeError, GantryTiltError: by name what is wrong.
+    """
+    config = config or ImagingConfig()
+    if not path.is_file():
+        raise UnreadableFileError(f"no file {path.name}", reason="not there")
+    if path.stat().st_size == 0:
+        raise UnreadableFileError(f"{path.name} is empty", reason="empty")
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    sitk.ProcessObject.GlobalWarningDisplayOff()
+    try:
+        reader.ReadImageInformation()
+        size, components = reader.GetSize(), reader.GetNumberOfComponents()
+        if len(size) == 4 and size[3] == 1:
+            size = size[:3]
+        if len(size) != 3 or components != 1 or min(size) < 1:
+            raise NotThreeDimensionalError(
+                f"{path.name} is {len(size)}D of size {list(size)} with {components} values per voxel, not one 3D volume",
+                size=list(size),
+                components=components,
+            )
+        check_size(size, config)
+        image = reader.Execute()
+    except RuntimeError as error:
+        text = str(error)
+        if "orthonormal" in text:
+            raise GantryTiltError(f"{path.name} has sheared axes, as under a tilted gantry", tilt_deg=None) from error
+        raise UnreadableFileError(
+            f"{path.name} cannot be read: truncated, corrupt or not what its name says", reason=_last(text)
+        ) from error
+    if image.GetDimension() == 4:
+        image = image[:, :, :, 0]
+    direction = np.array(image.GetDirection()).reshape(3, 3)
+    shear = float(np.abs(direction.T @ direction - np.eye(3)).max())
+    if shear > 1e-4:
+        tilt = float(np.degrees(np.arcsin(min(1.0, shear))))
+        raise GantryTiltError(f"{path.name} has axes sheared by {tilt:.2f}°", tilt_deg=tilt)
+    array = sitk.GetArrayFromImage(image)
+    spacing = image.GetSpacing()
+    if not (np.isfinite(spacing).all() and min(spacing) > 1e-3 and np.isfinite(image.GetOrigin()).all()):
+        raise UnreadableFileError(f"{path.name} has spacing {spacing} mm", reason="impossible spacing")
+    return array, Grid(array.shape, spacing, image.GetOrigin(), direction)
+
+
+def read_ct_file(path: Path, config: ImagingConfig) -> CtVolume:
+    """A CT from one volume file.
+
+    Raises:
+        InputError: one of ``refusals``.
+    """
+    array, grid = read_image_file(path, config)
+    warnings = check_grid(grid, config)
+    suffix = next(s for s in sorted(SUFFIXES, key=len, reverse=True) if path.name.lower().endswith(s))
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return CtVolume(as_hounsfield(array, config), grid, digest, f"volume file {suffix}", warnings)
+
+
+def _last(text: str) -> str:
+    """The last line of an ITK message, without the paths in the ones before it."""
+    return text.strip().splitlines()[-1].split(":")[-1].strip()[:120]
