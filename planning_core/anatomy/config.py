@@ -12,10 +12,8 @@ class AnatomyConfig(BaseModel):
 
     grid_mm: float = Field(1.0, gt=0.3, le=2.0, description="spacing of a vertebra's own fields")
     height_slab_mm: float = Field(10.0, gt=0, description="width of the mid-sagittal slab that heights are averaged over")
-    height_places: tuple[float, float, float] = Field(
-        (0.10, 0.50, 0.90),
-        description="anterior, middle and posterior measuring place, as a share of the body's depth (six-point morphometry)",
-    )
+    rim_share: float = Field(0.25, gt=0, lt=0.5, description="share of the body's depth in which a rim's corner points lie")
+    lip_share: float = Field(0.70, gt=0, lt=1, description="columns lower than this share of the rim are lips, not body")
     genant_percent: tuple[float, float, float] = Field((20.0, 25.0, 40.0), description="Genant 1993: mild, moderate, severe from")
     suspect_ratio: float = Field(
         0.88, gt=0, lt=1, description="a height below this share of the spine's trend makes a neighbour no reference"

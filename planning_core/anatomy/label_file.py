@@ -20,6 +20,7 @@ from planning_core.imaging.volume_file import read_image_file
 
 LEAST_ML = 3.0
 MARGIN_MM = 6.0
+FINE_MM = 1.0
 
 
 class NotLabelsError(InputError):
@@ -116,8 +117,15 @@ def boundary_of(mask: BoolArray, grid: Grid) -> DistanceField:
     """Signed distance of a mask's surface, on its grid widened by a margin."""
     pad = [int(np.ceil(MARGIN_MM / h)) for h in grid.spacing_mm[::-1]]
     wide = np.pad(mask, [(p, p) for p in pad])
-    shape = tuple(n + 2 * p for n, p in zip(grid.shape, pad, strict=True))
-    return DistanceField.from_mask(wide, attrs.evolve(grid, shape=shape, origin_mm=grid.points([-p for p in pad])))
+    around = attrs.evolve(grid, shape=wide.shape, origin_mm=grid.points([-p for p in pad]))
+    field = DistanceField.from_mask(wide, around)
+    if grid.spacing_mm.max() <= FINE_MM:
+        return field
+    # between thick slices the surface is interpolated by distance (Raya and Udupa 1990); interpolation must not add bone
+    fine = around.resampled(FINE_MM)
+    values = field.at(fine.all_points())
+    inside = round(float(mask.sum()) * grid.voxel_ml / fine.voxel_ml)
+    return DistanceField(values - np.partition(values, inside, axis=None)[inside], fine)
 
 
 def is_cut(mask: BoolArray, box: tuple[slice, ...], shape: tuple[int, ...], grid: Grid) -> bool:

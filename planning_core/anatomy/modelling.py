@@ -80,7 +80,10 @@ def model_vertebra(
     pose = VertebraPose.facing(centre, superior, backwards)
     frame = f"vertebra_{level.value}"
     for turn in range(3):
-        whole = _in_frame(boundary, pose, frame, config)
+        # the pose settles on a coarse grid, the measures are taken on a fine one
+        whole = _in_frame(boundary, pose, frame, config.grid_mm if turn == 2 else max(2.0, config.grid_mm))
+        if turn == 2:
+            whole = _with_volume(whole, float(mask.sum()) * boundary.grid.voxel_ml)
         canal = find_canal_in(whole)
         if canal is None:
             raise ModelError(f"{level.value}: no canal is enclosed by its mask", level=level.value, step="canal")
@@ -124,12 +127,20 @@ def _transform(pose: VertebraPose, frame: str) -> RigidTransform:
     return RigidTransform.from_parts("ct_lps", frame, pose.axes, pose.centre_lps_mm)
 
 
-def _in_frame(boundary: DistanceField, pose: VertebraPose, frame: str, config: AnatomyConfig) -> DistanceField:
-    h = config.grid_mm
+def _in_frame(boundary: DistanceField, pose: VertebraPose, frame: str, h: float) -> DistanceField:
     low = np.array([-HALF_WIDTH_MM, BEFORE_BEHIND_MM[0], BELOW_ABOVE_MM[0]])
     high = np.array([HALF_WIDTH_MM, BEFORE_BEHIND_MM[1], BELOW_ABOVE_MM[1]])
     size = np.round((high - low) / h).astype(int) + 1
     return boundary.moved(_transform(pose, frame).inverse(), Grid(size[::-1], [h] * 3, low, np.eye(3), frame))
+
+
+def _with_volume(field: DistanceField, volume_ml: float) -> DistanceField:
+    """The field with its zero level moved (by a few hundredths of a mm) until resampling has changed no volume."""
+    offset = 0.0
+    area = max(float((np.abs(field.values) < 1).sum()) * field.grid.voxel_ml / 2, 1e-3)  # ml per mm of offset
+    for _ in range(4):
+        offset += (DistanceField(field.values + np.float32(offset), field.grid).volume_ml() - volume_ml) / area
+    return DistanceField(field.values + np.float32(offset), field.grid)
 
 
 def _aligned(pose: VertebraPose, body: DistanceField, canal: Canal, superior: FloatArray) -> VertebraPose:

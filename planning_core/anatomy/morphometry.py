@@ -8,23 +8,34 @@ from planning_core.anatomy.body import Endplates
 from planning_core.anatomy.config import AnatomyConfig
 from planning_core.anatomy.vertebra import BoneQuality, Heights
 from planning_core.geometry import DistanceField, RigidTransform
-from planning_core.geometry.arrays import BoolArray
+from planning_core.geometry.arrays import BoolArray, FloatArray
 from planning_core.imaging.volume import CtVolume
 
 
 def measure_heights(ends: Endplates, config: AnatomyConfig) -> Heights:
-    """Endplate-to-endplate heights at three places along the mid-sagittal slab (six-point morphometry).
+    """Endplate-to-endplate heights in the mid-sagittal slab (six-point morphometry).
 
-    Each is the median over the columns within 1.5 mm of its place.
+    Corner points sit on the rims, so anterior and posterior height are the upper decile of the columns in the body's
+    first and last parts. The middle height is the upper quartile of the columns in the middle third, so that a Schmorl's
+    node or a cleft does not pass for a collapse of the whole endplate. Lips and osteophytes, columns far lower than the rim
+    behind them, do not count as body.
     """
     slab = np.abs(ends.x - np.median(ends.x)) <= config.height_slab_mm / 2
     y, height = ends.y[slab], (ends.top - ends.bottom)[slab]
-    front, back = np.percentile(y, 0.5), np.percentile(y, 99.5)
-    values = []
-    for place in config.height_places:
-        at = front + place * (back - front)
-        values.append(float(np.median(height[np.abs(y - at) <= 1.5])))
-    return Heights(*values)
+    front, back = _edge(y, height, config), -_edge(-y, height, config)
+    depth = back - front
+    first = height[(y >= front) & (y <= front + config.rim_share * depth)]
+    last = height[(y <= back) & (y >= back - config.rim_share * depth)]
+    middle = height[(y > front + depth / 3) & (y < back - depth / 3)]
+    return Heights(*(float(np.percentile(part, rank)) for part, rank in ((first, 90), (middle, 75), (last, 90))))
+
+
+def _edge(y: FloatArray, height: FloatArray, config: AnatomyConfig) -> float:
+    """The least y at which columns are as high as the rim behind it, apart from lips."""
+    order = np.argsort(y)
+    y, height = y[order], height[order]
+    rim = float(np.percentile(height[y <= y[0] + 0.4 * (y[-1] - y[0])], 90))
+    return float(y[height >= config.lip_share * rim][0])
 
 
 def bone_quality(

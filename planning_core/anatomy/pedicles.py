@@ -1,137 +1,87 @@
-"""Pedicles: the two bridges beside the canal, followed from the body backwards and measured where they are narrowest."""
+"""Pedicles: the two bridges beside the canal, followed along their deepest line and measured where that is shallowest."""
 
 from __future__ import annotations
 
 import numpy as np
-import scipy.ndimage as ndi
 
 from planning_core.anatomy.body import Canal
 from planning_core.anatomy.vertebra import Pedicle, Side
 from planning_core.geometry import DistanceField, RigidTransform
-from planning_core.geometry.arrays import BoolArray, FloatArray
+from planning_core.geometry.arrays import FloatArray
 
-REACH_MM = 14.0
-WINDOW_MM = 20.0
 STEP_MM = 0.5
-LARGEST_TILT_DEG = 45.0
+BESIDE_CANAL_MM = 15.0
+HEIGHT_RANGE_MM = (-10.0, 20.0)
+LARGEST_JUMP_MM = 2.5
+AXIS_REACH_MM = 6.0
+LARGEST_TILT_DEG = 40.0
 
 
 def measure_pedicles(whole: DistanceField, canal: Canal, to_ct: RigidTransform) -> dict[Side, Pedicle]:
     """Both pedicles of a vertebra in its own frame; a side without a bridge is left out.
 
-    The axis is a line through the centres of the cross-sections from just in front of the posterior wall to behind the
-    canal's middle; the isthmus is the cross-section perpendicular to it with the least area.
+    In each frontal plane behind the posterior wall the point deepest in bone is followed from plane to plane. The isthmus
+    is where that depth is least; twice the depth is the width of the widest straight instrument that passes (the inscribed
+    circle), the chord up and down through it the height.
     """
     found = {}
     for side, sign in ((Side.LEFT, 1.0), (Side.RIGHT, -1.0)):
-        centres = _frontal_centres(whole, canal, sign)
-        if len(centres) < 4:
+        ridge, depth = _ridge(whole, canal, sign)
+        if len(ridge) < 5:
             continue
-        axis = _direction(centres)
-        middle = np.median(centres, axis=0)
-        for _ in range(2):
-            isthmus = _isthmus(whole, canal, middle, axis, sign)
-            if isthmus is None:
-                break
-            middle = isthmus[0]
-        if isthmus is None:
+        narrowest = int(depth.argmin())
+        centre, axis = ridge[narrowest], _axis(ridge, narrowest)
+        if depth[narrowest] <= 0.5:
             continue
-        centre, width, height = isthmus
         found[side] = Pedicle(
             side,
             to_ct.apply(centre),
             to_ct.rotate(axis),
-            width,
-            height,
+            2 * float(depth[narrowest]),
+            _chord(whole, centre, axis),
             float(np.degrees(np.arctan2(-sign * axis[0], -axis[1]))),
             float(np.degrees(np.arctan2(-axis[2], -axis[1]))),
         )
     return found
 
 
-def _frontal_centres(whole: DistanceField, canal: Canal, sign: float) -> FloatArray:
-    """Centres (n, 3) of the bridge in frontal planes from the posterior wall backwards."""
-    x = np.arange(0.35 * canal.half_width_mm, canal.half_width_mm + 18, STEP_MM) * sign + canal.centre[0]
-    z = np.arange(-WINDOW_MM, WINDOW_MM + 4, STEP_MM)
-    centres: list[FloatArray] = []
-    seed: FloatArray | None = None
-    for behind in np.arange(-1.0, 2 * canal.half_depth_mm * 0.75, 1.0):
-        wall = canal.wall[0] + canal.wall[2] * 0
-        points = np.stack(np.broadcast_arrays(x[None, :], wall + behind + canal.wall[2] * z[:, None], z[:, None]), axis=-1)
-        solid = (whole.at(points) < 0) & (canal.field.at(points) > 0)
-        parts, count = ndi.label(solid)
-        if count == 0:
-            continue
-        options = [points[parts == n].mean(axis=0) for n in range(1, count + 1)]
-        sizes = np.bincount(parts[parts > 0] - 1) * STEP_MM**2
-        if seed is None:
-            # the bridge leaves the body in its upper half, close to the canal
-            score = [s - 4 * abs(o[2] - 4) for s, o in zip(sizes, options, strict=True)]
-        else:
-            score = [-float(np.linalg.norm(o - seed)) for o in options]
-        best = int(np.argmax(score))
-        if behind < 1.0 and count == 1 and sizes[best] > 450:
-            continue  # still the body itself
-        if seed is not None and np.linalg.norm(options[best] - seed) > 5:
-            break
-        seed = options[best]
-        centres.append(seed)
-    return np.array(centres).reshape(-1, 3)
+def _ridge(whole: DistanceField, canal: Canal, sign: float) -> tuple[FloatArray, FloatArray]:
+    """Deepest points (n, 3) and their depths (n,) in frontal planes from the posterior wall to the canal's middle."""
+    x = canal.centre[0] + sign * np.arange(0.4 * canal.half_width_mm, canal.half_width_mm + BESIDE_CANAL_MM, STEP_MM)
+    z = np.arange(*HEIGHT_RANGE_MM, STEP_MM)
+    behind = np.arange(1.0, canal.half_depth_mm, STEP_MM)
+    y = canal.wall[0] + behind[:, None, None] + canal.wall[2] * z[None, :, None]
+    points = np.stack(np.broadcast_arrays(x[None, None, :], y, z[None, :, None]), axis=-1)
+    depth = -whole.at(points)
+    middle = len(behind) // 2
+    picked: dict[int, tuple[int, int]] = {}
+    first = np.unravel_index(depth[middle].argmax(), depth[middle].shape)
+    for planes in (range(middle, len(behind)), range(middle, -1, -1)):
+        here = first
+        for b in planes:
+            near = np.hypot(np.arange(len(z))[:, None] - here[0], np.arange(len(x))[None] - here[1]) * STEP_MM <= LARGEST_JUMP_MM
+            here = np.unravel_index(np.where(near, depth[b], -np.inf).argmax(), near.shape)
+            picked[b] = (int(here[0]), int(here[1]))
+    order = sorted(picked)
+    return (
+        np.array([points[b][picked[b]] for b in order]),
+        np.array([depth[b][picked[b]] for b in order]),
+    )
 
 
-def _direction(centres: FloatArray) -> FloatArray:
-    """Unit direction of the line through the centres, towards the body, its tilt limited."""
-    y = centres[:, 1]
-    slope = [float(np.polyfit(y, centres[:, axis], 1)[0]) for axis in (0, 2)]
+def _axis(ridge: FloatArray, narrowest: int) -> FloatArray:
+    """Unit direction towards the body of a line through the ridge around the isthmus, its tilt limited."""
+    near = np.abs(ridge[:, 1] - ridge[narrowest, 1]) <= AXIS_REACH_MM
     limit = float(np.tan(np.radians(LARGEST_TILT_DEG)))
-    axis = -np.array([np.clip(slope[0], -limit, limit), 1.0, np.clip(slope[1], -limit, limit)])
+    slope = [np.clip(np.polyfit(ridge[near, 1], ridge[near, axis], 1)[0], -limit, limit) for axis in (0, 2)]
+    axis = -np.array([slope[0], 1.0, slope[1]])
     return np.asarray(axis / np.linalg.norm(axis))
 
 
-def _isthmus(
-    whole: DistanceField, canal: Canal, through: FloatArray, axis: FloatArray, sign: float
-) -> tuple[FloatArray, float, float] | None:
-    """(centre, width, height) of the narrowest cross-section along an axis through a point."""
-    across = np.cross(axis, [0.0, 0.0, 1.0])
-    across /= np.linalg.norm(across)
-    along = np.cross(across, axis)
-    side = np.arange(-WINDOW_MM / 1.5, WINDOW_MM / 1.5 + 0.1, STEP_MM)
-    u, v = np.meshgrid(side, side)
-    best: tuple[float, FloatArray, float, float] | None = None
-    for step in np.arange(-REACH_MM / 2, REACH_MM / 2 + 0.1, 1.0):
-        centre = through + step * axis
-        points = centre + u[..., None] * across + v[..., None] * along
-        behind = canal.behind_wall(centre)
-        if not -2.0 < behind < 1.6 * canal.half_depth_mm:
-            continue
-        solid = (whole.at(points) < 0) & (canal.field.at(points) > 0) & (sign * (points[..., 0] - canal.centre[0]) > 2)
-        section = _through_middle(solid)
-        if section is None:
-            continue
-        area = float(section.sum()) * STEP_MM**2
-        if best is None or area < best[0]:
-            middle = points[section].mean(axis=0)
-            width, height = _extents(section)
-            best = (area, middle, width, height)
-    return None if best is None or best[0] < 6 else best[1:]
-
-
-def _through_middle(solid: BoolArray) -> BoolArray | None:
-    """The part of a section nearest to its middle, if it comes within 3 mm of it."""
-    parts, count = ndi.label(solid)
-    if count == 0:
-        return None
-    middle = (np.array(solid.shape) - 1) / 2
-    index = np.argwhere(parts > 0)
-    away = np.linalg.norm(index - middle, axis=1)
-    nearest = index[away.argmin()]
-    return parts == parts[tuple(nearest)] if away.min() * STEP_MM < 3 else None
-
-
-def _extents(section: BoolArray) -> tuple[float, float]:
-    """Width and height of a section: its chords through the middle half, median, mm."""
-    widths, heights = section.sum(axis=1) * STEP_MM, section.sum(axis=0) * STEP_MM
-    rows, columns = np.flatnonzero(widths), np.flatnonzero(heights)
-    middle_rows = rows[len(rows) // 4 : max(len(rows) // 4 + 1, 3 * len(rows) // 4)]
-    middle_columns = columns[len(columns) // 4 : max(len(columns) // 4 + 1, 3 * len(columns) // 4)]
-    return float(np.median(widths[middle_rows])), float(np.median(heights[middle_columns]))
+def _chord(whole: DistanceField, centre: FloatArray, axis: FloatArray) -> float:
+    """Length of bone up and down through a point, perpendicular to the axis, mm."""
+    up = np.array([0.0, 0.0, 1.0]) - axis[2] * axis
+    up /= np.linalg.norm(up)
+    steps = np.arange(0, 20, STEP_MM / 2)
+    ways = [whole.at(centre + sign * steps[:, None] * up) >= 0 for sign in (1, -1)]
+    return float(sum(steps[way.argmax()] if way.any() else steps[-1] for way in ways))
