@@ -71,10 +71,10 @@ def _look(ct: CoarseCt, pose: VertebraPose, network: Network) -> VertebraInstanc
     grid = pose.patch(VERTEBRA.shape, VERTEBRA.spacing_mm, VERTEBRA.offset_mm)
     patch = np.concatenate([normalised(ct.at(grid.all_points()))[None], coordinates(VERTEBRA)])
     _, this, other = network.probabilities(patch)
-    return VertebraInstance(pose, grid, _largest(this), other)
+    return VertebraInstance(pose, grid, largest_part(this), other)
 
 
-def _largest(probability: Float32Array) -> Float32Array:
+def largest_part(probability: Float32Array) -> Float32Array:
     """The probability with loose islands set to zero."""
     parts, count = ndi.label(probability > 0.5)
     if count < 2:

@@ -36,6 +36,10 @@ VERTEBRA = Window("vertebra", (48, 48, 48), 2.0, (0.0, 23.0, -6.0), ("background
 """Around one body, in the vertebra's own pose: this vertebra against its neighbours."""
 
 
+REFINEMENT = Window("refinement", (96, 96, 96), 1.0, VERTEBRA.offset_mm, VERTEBRA.classes, (8, 16))
+"""The same box at 1 mm: sharpens the second network's answer with what only fine voxels show."""
+
+
 def normalised(hu: Float32Array) -> Float32Array:
     """HU to what the networks see: linear from soft tissue to cortex, clipped to ±."""
     return np.clip((hu - 150.0) / 300.0, -2.0, 4.0, dtype=np.float32)
