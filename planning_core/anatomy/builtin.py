@@ -25,6 +25,7 @@ from planning_core.imaging.resample import coarsen
 from planning_core.imaging.volume import CtVolume
 
 CUT_AREA_MM2 = 60.0
+END_MM = 2.5
 LEAST_ML = 6.0
 
 
@@ -104,12 +105,10 @@ def _cut(one: VertebraInstance, grid: Grid) -> str | None:
         return f"only {one.volume_ml:.1f} ml in view"
     points = one.grid.points(np.argwhere(one.this > 0.5))
     axis = int(np.abs(grid.direction[2]).argmax())
-    along = grid.indices(points)[:, 2 - axis]
-    last = grid.shape[2 - axis] - 1
-    # a voxel layer of the patch, one spacing thick, at either end
-    layer = max(1.0, float(one.grid.spacing_mm[0]) / float(grid.spacing_mm[axis]))
-    for touching in (along < 0.5 + layer - 1, along > last - 0.5 - layer + 1):
-        if float(touching.sum()) * one.grid.voxel_ml * 1000 / (layer * float(grid.spacing_mm[axis])) > CUT_AREA_MM2:
+    along = grid.indices(points)[:, 2 - axis] * float(grid.spacing_mm[axis])
+    length = (grid.shape[2 - axis] - 1) * float(grid.spacing_mm[axis])
+    for near_end in (along < END_MM, along > length - END_MM):
+        if float(near_end.sum()) * one.grid.voxel_ml * 1000 / END_MM > CUT_AREA_MM2:
             return "cut by the field of view"
     return None
 
