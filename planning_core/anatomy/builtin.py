@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -116,3 +117,12 @@ def _cut(one: VertebraInstance, grid: Grid) -> str | None:
 def _boundary(one: VertebraInstance) -> DistanceField:
     inside = one.this > 0.5
     return DistanceField.from_mask(inside, one.grid)
+
+
+def weights_sha256(folder: Path = WEIGHTS) -> str:
+    """One hash over the networks' files, part of what a stored segmentation depends on."""
+    digest = hashlib.sha256()
+    for window in (SPINE_MAP, VERTEBRA, REFINEMENT):
+        path = folder / f"{window.name}.onnx"
+        digest.update(path.read_bytes() if path.is_file() else b"missing")
+    return digest.hexdigest()

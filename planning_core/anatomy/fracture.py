@@ -47,7 +47,11 @@ def expected_heights(
         # nothing to compare with: the posterior wall, which mostly stands, against typical proportions
         back = own.posterior_mm
         front = back * TYPICAL_ANTERIOR_RATIO[level.value]
-        return Heights(max(front, own.anterior_mm), max(0.5 * (front + back) * 0.97, own.middle_mm), back), (), "own posterior wall"
+        return (
+            Heights(max(front, own.anterior_mm), max(0.5 * (front + back) * 0.97, own.middle_mm), back),
+            (),
+            "own posterior wall",
+        )
     above = [v for v in sound if v.ordinal < level.ordinal]
     below = [v for v in sound if v.ordinal > level.ordinal]
     chosen = [max(above, key=lambda v: v.ordinal)] if above else []
@@ -92,9 +96,7 @@ def _relative(level: VertebraLevel, heights: Heights) -> FloatArray:
     return np.array([heights.anterior_mm, heights.middle_mm, heights.posterior_mm]) / _typical(level)
 
 
-def _assess_one(
-    level: VertebraLevel, vertebrae: Mapping[VertebraLevel, Vertebra], config: AnatomyConfig
-) -> FractureAssessment:
+def _assess_one(level: VertebraLevel, vertebrae: Mapping[VertebraLevel, Vertebra], config: AnatomyConfig) -> FractureAssessment:
     expected, _, _ = expected_heights(level, vertebrae, config)
     own = vertebrae[level].heights
     loss = Heights(

@@ -93,7 +93,9 @@ def from_labels(array: NDArray[Any], grid: Grid, scheme: str | None = None) -> S
     """A segmentation from any integer label map on a ct_lps grid."""
     values = np.unique(array)
     if not np.array_equal(values, np.round(values)) or values.min() < 0 or len(values) < 2 or len(values) > 500:
-        raise NotLabelsError(f"{len(values)} different values from {values.min():g} to {values.max():g} are no labels", values=len(values))
+        raise NotLabelsError(
+            f"{len(values)} different values from {values.min():g} to {values.max():g} are no labels", values=len(values)
+        )
     names = _names([int(v) for v in values if v > 0], scheme)
     labels = np.zeros(array.shape, np.uint8)
     boundaries: dict[VertebraLevel, DistanceField] = {}

@@ -56,9 +56,7 @@ class Cues:
     sacrum: float
 
 
-def read_cues(
-    ct: CoarseCt, instances: Sequence[VertebraInstance], pitches_mm: Sequence[float], line: CentreLine
-) -> Cues:
+def read_cues(ct: CoarseCt, instances: Sequence[VertebraInstance], pitches_mm: Sequence[float], line: CentreLine) -> Cues:
     """Measure the cues.
 
     Args:
@@ -153,7 +151,9 @@ def _rib_ml(ct: CoarseCt, one: VertebraInstance) -> float:
     """Bone beside a vertebra, where a rib's neck would lie and no transverse process: the lesser side, ml; NaN out of view."""
     (near, far), (front, back), (low, high) = RIB_BOX_MM
     step = 2.0
-    grid = np.stack(np.meshgrid(np.arange(near, far, step), np.arange(front, back, step), np.arange(low, high, step), indexing="ij"), -1)
+    grid = np.stack(
+        np.meshgrid(np.arange(near, far, step), np.arange(front, back, step), np.arange(low, high, step), indexing="ij"), -1
+    )
     volumes = []
     for sign in (1.0, -1.0):
         points = one.centre_lps_mm + (grid * [sign, 1, 1]) @ one.pose.axes.T

@@ -12,7 +12,10 @@ class CementConfig(BaseModel):
 
     product: str = Field("Kyphon HV-R", description="key of products.PRODUCTS")
     share_of_deficit: float = Field(
-        0.80, gt=0, le=1, description="assumed: cement interdigitates and some of the deficit is restored height (no trial fixes it)"
+        0.80,
+        gt=0,
+        le=1,
+        description="assumed: cement interdigitates and some of the deficit is restored height (no trial fixes it)",
     )
     share_of_body: float = Field(
         0.16, gt=0, le=0.4, description="about 16 % of the body restores strength (Molloy 2003); 30 % was tested (Rotter 2015)"
@@ -32,5 +35,7 @@ class CementConfig(BaseModel):
     boundary_bias_voxels: float = Field(
         0.30, gt=0, description="mean offset of residual walls from the template, in voxels, above which the mask is doubted"
     )
-    wide_interval: float = Field(0.40, gt=0, description="half-width of the interval over the deficit above which a person must look")
+    wide_interval: float = Field(
+        0.40, gt=0, description="half-width of the interval over the deficit above which a person must look"
+    )
     interval_factor: float = Field(1.0, gt=0, description="calibrated on leave-one-patient-out compressions to cover ≥ 90 %")

@@ -65,7 +65,9 @@ def fit_template(target: Vertebra, template: Template) -> Fit:
     frame = target.frame
     to_template = RigidTransform.from_parts("template", frame, Rotation.from_rotvec(solved.x[:3]).as_matrix(), solved.x[3:])
     ideal = DistanceField(template.body.at(to_template.apply(target.body.grid.all_points())), target.body.grid)
-    return Fit(ideal, to_template.inverse(), 1.4826 * float(np.median(np.abs(left - middle))), float(np.mean(np.clip(left, -3, 3))))
+    return Fit(
+        ideal, to_template.inverse(), 1.4826 * float(np.median(np.abs(left - middle))), float(np.mean(np.clip(left, -3, 3)))
+    )
 
 
 def residual_points(target: Vertebra) -> tuple[FloatArray, np.ndarray]:

@@ -32,13 +32,23 @@ PRODUCTS: dict[str, CementProduct] = {
     p.name: p
     for p in (
         CementProduct(
-            "Kyphon HV-R", "high", -0.051, "class value: hand-mixed PMMA shrinks 5.1 % (J Biomed Mater Res 52:210); product not measured"
+            "Kyphon HV-R",
+            "high",
+            -0.051,
+            "class value: hand-mixed PMMA shrinks 5.1 % (J Biomed Mater Res 52:210); product not measured",
         ),
         CementProduct(
-            "Kyphon Xpede", "high", -0.051, "class value: hand-mixed PMMA shrinks 5.1 % (J Biomed Mater Res 52:210); product not measured"
+            "Kyphon Xpede",
+            "high",
+            -0.051,
+            "class value: hand-mixed PMMA shrinks 5.1 % (J Biomed Mater Res 52:210); product not measured",
         ),
-        CementProduct("medium-viscosity PMMA", "medium", -0.059, "assumed: midway between hand-mixed 5.1 % and vacuum-mixed 6.7 %"),
-        CementProduct("low-viscosity PMMA", "low", -0.067, "class value: vacuum-mixed PMMA shrinks 6.7 % (J Biomed Mater Res 52:210)"),
+        CementProduct(
+            "medium-viscosity PMMA", "medium", -0.059, "assumed: midway between hand-mixed 5.1 % and vacuum-mixed 6.7 %"
+        ),
+        CementProduct(
+            "low-viscosity PMMA", "low", -0.067, "class value: vacuum-mixed PMMA shrinks 6.7 % (J Biomed Mater Res 52:210)"
+        ),
     )
 }
 

@@ -91,7 +91,10 @@ def _to_face(mask: BoolArray, spacing: FloatArray) -> Float32Array:
     are in that direction (3 mm across sagittal slices, 1 mm within them).
     """
     nearest = ndi.distance_transform_edt(mask, spacing, return_distances=False, return_indices=True)
-    steps = [np.abs(n - np.arange(m).reshape([-1 if a == b else 1 for b in range(3)])) for a, (n, m) in enumerate(zip(nearest, mask.shape, strict=True))]
+    steps = [
+        np.abs(n - np.arange(m).reshape([-1 if a == b else 1 for b in range(3)]))
+        for a, (n, m) in enumerate(zip(nearest, mask.shape, strict=True))
+    ]
     away = np.sqrt(sum((s * h) ** 2 for s, h in zip(steps, spacing, strict=True)))
     count = np.maximum.reduce(steps)
     return np.asarray(away * (1 - 0.5 / np.maximum(count, 1)), dtype=np.float32)

@@ -71,7 +71,9 @@ def train_refinement(
 
         seen, _ = look(coarse, noise / 2.5)
         with torch.no_grad():
-            share = second(torch.cat([seen[None, None], coordinates], 1).contiguous(memory_format=torch.channels_last_3d)).softmax(1)
+            share = second(
+                torch.cat([seen[None, None], coordinates], 1).contiguous(memory_format=torch.channels_last_3d)
+            ).softmax(1)
         wide = functional.interpolate(share[:, 1:], scale_factor=2.0, mode="trilinear", align_corners=False)[0]
         inputs, targets = [], []
         for _ in range(crops):

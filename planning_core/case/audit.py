@@ -1,0 +1,68 @@
+"""What was done to a case, in order: each line carries the hash of the one before, so that no edit goes unseen."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from planning_core.errors import PkpError
+
+NAME = "audit.jsonl"
+START = "0" * 64
+
+
+class BrokenAuditError(PkpError):
+    """An audit log that was edited. Carries ``line``."""
+
+    code = "broken_audit"
+
+
+def record(case: Path, event: str, **facts: Any) -> str:
+    """Append an event; returns its hash. The existing chain is verified first.
+
+    Raises:
+        BrokenAuditError: the log so far does not hold together.
+    """
+    previous = verify(case)
+    entry = {
+        "event": event,
+        "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "previous": previous,
+        **facts,
+    }
+    digest = _digest(entry)
+    line = json.dumps({**entry, "hash": digest}, sort_keys=True) + "\n"
+    with (case / NAME).open("a", encoding="utf-8") as log:
+        log.write(line)
+        log.flush()
+        os.fsync(log.fileno())
+    return digest
+
+
+def verify(case: Path) -> str:
+    """Check the chain; returns the last hash.
+
+    Raises:
+        BrokenAuditError: a line was changed, dropped or added out of turn.
+    """
+    path, previous = case / NAME, START
+    if not path.exists():
+        return previous
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            entry = json.loads(line)
+            stored = entry.pop("hash")
+        except (json.JSONDecodeError, KeyError, AttributeError) as error:
+            raise BrokenAuditError(f"audit line {number} is not one of ours", line=number) from error
+        if entry.get("previous") != previous or _digest(entry) != stored:
+            raise BrokenAuditError(f"audit line {number} was changed or follows a line that was", line=number)
+        previous = stored
+    return previous
+
+
+def _digest(entry: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(entry, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,124 @@
+"""The segmentation as DICOM SEG, for viewers and archives of others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import highdicom as hd
+import numpy as np
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sr.coding import Code
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+from planning_core import __version__
+from planning_core.anatomy.levels import VertebraLevel
+from planning_core.anatomy.segmentation import SpineSegmentation
+from planning_core.case.folder import Case
+from planning_core.geometry import Grid
+
+SNOMED = {
+    "T1": "64864005", "T2": "53733008", "T3": "1626008", "T4": "73071006", "T5": "56401006", "T6": "45296009",
+    "T7": "62487009", "T8": "11068009", "T9": "82687006", "T10": "7610001", "T11": "12989004", "T12": "23215003",
+    "L1": "66794005", "L2": "14293000", "L3": "36470004", "L4": "11994002", "L5": "49668003",
+}  # fmt: skip
+"""SNOMED CT codes of the vertebrae (DICOM PS3.16 CID 7603 where listed)."""
+VERTEBRA_CODE = Code("51282000", "SCT", "Vertebra")
+FIXED_DATE, FIXED_TIME = "19700101", "000000"
+
+
+def write_dicom_seg(case: Case, segmentation: SpineSegmentation, seed: str) -> Path:
+    """``segmentation.dcm``: one binary segment per vertebra, on a frame of reference of its own.
+
+    Args:
+        seed: hash that the UIDs are made from; the same case gives the same file.
+
+    The input's identity is not carried over: the image it lies on is described by geometry alone.
+    """
+    present = [VertebraLevel.from_verse_id(int(n)) for n in np.unique(segmentation.labels) if n]
+    numbers = np.zeros(256, np.uint8)
+    for number, level in enumerate(present, start=1):
+        numbers[level.verse_id] = number
+    sources = _source_images(segmentation.grid, seed)
+    dataset = hd.seg.Segmentation(
+        source_images=sources,
+        pixel_array=numbers[segmentation.labels],
+        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=_descriptions(present, segmentation.method),
+        series_instance_uid=_uid(seed, "seg-series"),
+        series_number=100,
+        sop_instance_uid=_uid(seed, "seg"),
+        instance_number=1,
+        manufacturer="OpenPKP",
+        manufacturer_model_name="planning_core",
+        software_versions=__version__,
+        device_serial_number="0",
+        omit_empty_frames=True,
+        dimension_organization_type=None,
+    )
+    for keyword in ("ContentDate", "SeriesDate", "InstanceCreationDate"):
+        if keyword in dataset:
+            setattr(dataset, keyword, FIXED_DATE)
+    for keyword in ("ContentTime", "SeriesTime", "InstanceCreationTime"):
+        if keyword in dataset:
+            setattr(dataset, keyword, FIXED_TIME)
+    for number, item in enumerate(dataset.DimensionOrganizationSequence):
+        old = item.DimensionOrganizationUID
+        new = _uid(seed, f"dimension-{number}")
+        item.DimensionOrganizationUID = new
+        for index in dataset.DimensionIndexSequence:
+            if index.DimensionOrganizationUID == old:
+                index.DimensionOrganizationUID = new
+    return case.write_with("segmentation.dcm", lambda place: dataset.save_as(place, enforce_file_format=True))
+
+
+def _descriptions(levels: Sequence[VertebraLevel], method: str) -> list[hd.seg.SegmentDescription]:
+    algorithm = hd.AlgorithmIdentificationSequence(
+        name=f"OpenPKP {method}", version=__version__, family=Code("123110", "DCM", "Artificial Intelligence")
+    )
+    return [
+        hd.seg.SegmentDescription(
+            segment_number=number,
+            segment_label=level.value,
+            segmented_property_category=Code("123037004", "SCT", "Anatomical Structure"),
+            segmented_property_type=Code(SNOMED[level.value], "SCT", f"{level.value} vertebra")
+            if level.value in SNOMED
+            else VERTEBRA_CODE,
+            algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+            algorithm_identification=algorithm,
+            tracking_uid=_uid(method, level.value),
+            tracking_id=f"VerSe {level.verse_id} {level.value}",
+        )
+        for number, level in enumerate(levels, start=1)
+    ]
+
+
+def _source_images(grid: Grid, seed: str) -> list[Dataset]:
+    """The slices the segmentation lies on, described by geometry alone."""
+    images = []
+    row, column = grid.direction[:, 0], grid.direction[:, 1]
+    for k in range(grid.shape[0]):
+        image = Dataset()
+        image.file_meta = FileMetaDataset()
+        image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        image.SOPClassUID, image.SOPInstanceUID = CTImageStorage, _uid(seed, f"slice-{k}")
+        image.StudyInstanceUID, image.SeriesInstanceUID = _uid(seed, "study"), _uid(seed, "series")
+        image.FrameOfReferenceUID = _uid(seed, "frame")
+        image.PatientID, image.PatientName, image.PatientBirthDate, image.PatientSex = f"case-{seed[:10]}", "", "", ""
+        image.StudyID, image.StudyDate, image.StudyTime, image.AccessionNumber = "", "", "", ""
+        image.ReferringPhysicianName, image.Modality, image.SeriesNumber = "", "CT", 1
+        image.PositionReferenceIndicator = ""
+        image.InstanceNumber = k + 1
+        image.Rows, image.Columns = grid.shape[1], grid.shape[2]
+        image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
+        image.BitsAllocated, image.BitsStored, image.HighBit, image.PixelRepresentation = 16, 16, 15, 1
+        image.ImagePositionPatient = [round(float(v), 6) for v in grid.points([k, 0, 0])]
+        image.ImageOrientationPatient = [round(float(v), 8) for v in (*row, *column)]
+        image.PixelSpacing = [float(grid.spacing_mm[1]), float(grid.spacing_mm[0])]
+        image.SliceThickness = float(grid.spacing_mm[2])
+        images.append(image)
+    return images
+
+
+def _uid(*parts: str) -> str:
+    return str(generate_uid(entropy_srcs=["openpkp", *parts]))

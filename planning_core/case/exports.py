@@ -1,0 +1,55 @@
+"""What others open: label map, surfaces, DICOM segmentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import trimesh
+
+from planning_core.anatomy.segmentation import SpineSegmentation
+from planning_core.anatomy.surface import closed_surface
+from planning_core.anatomy.vertebra import Spine
+from planning_core.case.folder import Case
+from planning_core.cement.plan import CementPlan
+from planning_core.geometry import Grid
+from planning_core.trajectory.plan import Trajectory, TrajectoryPlan
+
+
+def write_labels(case: Case, segmentation: SpineSegmentation) -> Path:
+    """``labels.nii.gz``: VerSe ids on the input's own grid."""
+    return case.write_with(
+        "labels.nii.gz", lambda place: sitk.WriteImage(as_image(segmentation.labels, segmentation.grid), str(place))
+    )
+
+
+def as_image(array: np.ndarray, grid: Grid) -> sitk.Image:
+    """An array (nk, nj, ni) with its grid as a SimpleITK image."""
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing([float(s) for s in grid.spacing_mm])
+    image.SetOrigin([float(o) for o in grid.origin_mm])
+    image.SetDirection([float(d) for d in grid.direction.ravel()])
+    return image
+
+
+def write_surfaces(case: Case, spine: Spine, cement: CementPlan, trajectories: TrajectoryPlan) -> list[Path]:
+    """``surfaces/*.stl`` in ct_lps mm: every vertebra, the planned body, its ideal, the defect and the paths."""
+    meshes = {f"{level.value}_vertebra": closed_surface(v.whole, v.ct_lps_from_vertebra) for level, v in spine.vertebrae.items()}
+    target = spine.vertebrae[cement.level]
+    meshes[f"{cement.level.value}_body"] = closed_surface(target.body, target.ct_lps_from_vertebra)
+    meshes[f"{cement.level.value}_ideal_body"] = closed_surface(cement.ideal, target.ct_lps_from_vertebra)
+    if not cement.defect.is_empty:
+        meshes[f"{cement.level.value}_defect"] = cement.defect
+    for path in trajectories.paths:
+        meshes[f"path_{path.side.value}_{path.kind.value}"] = path_mesh(path)
+    return [case.write(f"surfaces/{name}.stl", mesh.export(file_type="stl")) for name, mesh in sorted(meshes.items())]
+
+
+def path_mesh(path: Trajectory, beyond_mm: float = 0.0) -> trimesh.Trimesh:
+    """A path as closed cylinders at the cannula's width, drawn out by ``beyond_mm`` behind the entry."""
+    way = np.array(path.waypoints_lps_mm)
+    back = (way[0] - way[1]) / np.linalg.norm(way[0] - way[1])
+    way[0] = way[0] + beyond_mm * back
+    pieces = [trimesh.creation.cylinder(path.diameter_mm / 2, segment=way[n : n + 2], sections=24) for n in range(len(way) - 1)]
+    return trimesh.util.concatenate(pieces) if len(pieces) > 1 else pieces[0]

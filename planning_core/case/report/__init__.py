@@ -1,0 +1,1 @@
+"""What a surgeon looks at: one self-contained page and one picture."""

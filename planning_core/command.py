@@ -1,0 +1,164 @@
+"""The command line: arguments in, one JSON object or a short summary out, errors by name and exit status."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from planning_core import __version__
+from planning_core.errors import PkpError
+
+USAGE_STATUS = 64
+REFUSED_STATUS = 4
+STAGES = {
+    "read": "reading the CT",
+    "segment": "finding the vertebrae",
+    "model": "modelling",
+    "cement": "cement volume",
+    "paths": "needle paths",
+    "report": "report",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        print(f"{self.prog}: {message}", file=sys.stderr)
+        raise SystemExit(USAGE_STATUS)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments of ``plan``."""
+    top = _Parser(prog="pkp", description="Research software, not a medical device.")
+    commands = top.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    plan = commands.add_parser("plan", help="plan one level of a CT", description="CT in, millilitres and needle paths out.")
+    plan.add_argument("ct", nargs="?", type=Path, help="DICOM folder or file, NIfTI, NRRD or MetaImage")
+    plan.add_argument("--level", help="vertebra to plan, T1–L5 (T13, L6)")
+    plan.add_argument("--at", help="x,y,z in ct_lps mm: a point that lies in that vertebra")
+    plan.add_argument("--labels", type=Path, help="label map made elsewhere (VerSe or TotalSegmentator ids)")
+    plan.add_argument("--label-scheme", choices=("verse", "totalsegmentator"), help="where the ids alone do not tell")
+    plan.add_argument("--series", help="SeriesInstanceUID or number, where a folder holds several")
+    plan.add_argument("--product", help="bone cement, by its name in the product table")
+    plan.add_argument("--config", type=Path, help="JSON file with configuration to change")
+    plan.add_argument("--out", type=Path, help="case folder (default: cases/<pseudonym>)")
+    plan.add_argument("--json", action="store_true", help="print one JSON object")
+    plan.add_argument("--with-identity", action="store_true", help="show the patient's name in the report")
+    top.add_argument("--version", action="version", version=f"openpkp {__version__}")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run; returns the exit status (docs/exit_codes.md)."""
+    given = parser().parse_args(arguments)
+    try:
+        result = _plan(given)
+    except PkpError as error:
+        if given.json:
+            print(json.dumps(error.as_dict(), default=str))
+        print(f"pkp: {error.message}", file=sys.stderr)
+        return error.exit_status
+    print(json.dumps(result) if given.json else _summary(result))
+    return REFUSED_STATUS if result["verdict"] == "refuse" else 0
+
+
+def _plan(given: argparse.Namespace) -> dict[str, Any]:
+    from planning_core.anatomy.levels import VertebraLevel
+    from planning_core.case.folder import Case
+    from planning_core.configuration import load_configuration
+    from planning_core.imaging.identity import pseudonym, read_identity
+    from planning_core.pipeline import Request, run
+
+    request = Request(
+        given.ct,
+        VertebraLevel.parse(given.level) if given.level is not None else None,
+        _point(given.at) if given.at is not None else None,
+        given.labels,
+        given.label_scheme,
+        given.series,
+        load_configuration(given.config, given.product),
+        read_identity(given.ct) if given.with_identity and given.ct is not None else None,
+    )
+    opened: list[Case] = []
+
+    def open_case(sha256: str) -> Case:
+        opened.append(Case(given.out if given.out is not None else Path("cases") / pseudonym(sha256)))
+        return opened[-1]
+
+    with Progress() as progress:
+        try:
+            outcome = run(request, open_case, progress)
+        except PkpError as error:
+            if opened and "candidates" in error.data:
+                from planning_core.case.report.numbering import write_numbering_picture
+
+                error.data["picture"] = str(write_numbering_picture(opened[-1], given.ct, given.series, error.data["candidates"]))
+            raise
+    plan = outcome.plan.model_dump(mode="json", exclude={"configuration"})
+    return {
+        **plan,
+        "seconds": {**outcome.seconds, "total": round(sum(outcome.seconds.values()), 3)},
+        "case": str(opened[-1].path),
+    }
+
+
+def _point(text: str) -> np.ndarray:
+    from planning_core.errors import InputError
+
+    try:
+        point = np.array([float(part) for part in text.split(",")])
+    except ValueError:
+        point = np.zeros(0)
+    if point.shape != (3,) or not np.isfinite(point).all():
+        raise InputError(f"--at needs three numbers x,y,z in mm, got {text!r}", given=text)
+    return point
+
+
+class Progress:
+    """A bar on a terminal's standard error, a line per stage elsewhere; standard output stays clean."""
+
+    def __enter__(self) -> Progress:
+        self._bar: Any = None
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import Progress as Bar
+
+            self._bar = Bar(TextColumn("{task.description:<24}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True))
+            self._task = self._bar.add_task("starting", total=len(STAGES))
+            self._bar.start()
+        return self
+
+    def __call__(self, stage: str) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, description=STAGES[stage], completed=list(STAGES).index(stage))
+        else:
+            print(f"pkp: {STAGES[stage]}", file=sys.stderr, flush=True)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _summary(result: dict[str, Any]) -> str:
+    lines = [
+        f"{result['level']}: {result['verdict'].upper()}",
+        *(f"  - {reason}" for reason in result["reasons"]),
+        f"recommended {result['recommended_ml']:.1f} ml liquid {result['product']} "
+        f"({result['recommended_ml_low']:.1f}–{result['recommended_ml_high']:.1f}), {result['fill_percent']:.0f} % of the intact body",
+        f"deficit {result['defect_ml']:.1f} ml ({result['defect_ml_low']:.1f}–{result['defect_ml_high']:.1f}); "
+        f"Genant {result['genant']} {result['fracture']}",
+    ]
+    lines += [
+        f"path {p['side']} {p['kind'].replace('_', ' ')}: grade {p['grade']}, {p['clearance_mm']:.1f} mm clearance, "
+        f"P(breach) {p['p_breach']:.1%}, {p['depth_mm']:.0f} mm deep"
+        for p in result["paths"]
+    ]
+    lines.append(f"report: {Path(result['case']) / 'report.html'}   ({result['seconds']['total']:.1f} s)")
+    lines.append(result["disclaimer"])
+    return "\n".join(lines)

@@ -1,0 +1,52 @@
+"""All configuration of a plan in one validated, frozen object."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from planning_core.anatomy.config import AnatomyConfig
+from planning_core.cement.config import CementConfig
+from planning_core.errors import InputError
+from planning_core.imaging.config import ImagingConfig
+from planning_core.trajectory.config import TrajectoryConfig
+
+
+class ConfigurationError(InputError):
+    """A configuration that does not validate. Carries ``problems``."""
+
+    code = "configuration"
+
+
+class Configuration(BaseModel):
+    """Imaging, anatomy, cement and trajectory."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    imaging: ImagingConfig = Field(default_factory=ImagingConfig)
+    anatomy: AnatomyConfig = Field(default_factory=AnatomyConfig)
+    cement: CementConfig = Field(default_factory=CementConfig)
+    trajectory: TrajectoryConfig = Field(default_factory=TrajectoryConfig)
+
+
+def load_configuration(path: Path | None, product: str | None = None) -> Configuration:
+    """Defaults, changed by a JSON file and by the product named on the command line.
+
+    Raises:
+        ConfigurationError: unreadable, unknown keys or values out of range.
+    """
+    given: dict[str, dict[str, object]] = {}
+    if path is not None:
+        try:
+            given = json.loads(path.read_text())
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ConfigurationError(f"{path.name} is no readable JSON: {error}", problems=[str(error)]) from error
+    if product is not None and isinstance(given, dict):
+        given = {**given, "cement": {**given.get("cement", {}), "product": product}}
+    try:
+        return Configuration.model_validate(given)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise ConfigurationError(f"configuration refused: {'; '.join(problems)}", problems=problems) from error
