@@ -12,15 +12,21 @@ import scipy.ndimage as ndi
 from scipy.interpolate import UnivariateSpline
 
 from planning_core.anatomy.canal_path import CanalPath, NoSpineError
+from planning_core.anatomy.disc_signal import disc_signal
 from planning_core.anatomy.pose import VertebraPose
 from planning_core.anatomy.spine_map import SpineMap
 from planning_core.geometry.arrays import Float32Array, FloatArray, frozen_float64
+from planning_core.imaging.resample import CoarseCt
 
 PITCH_MM = (13, 50)
 """Disc to disc, from a collapsed upper thoracic vertebra to a large lumbar one with its disc."""
 DISC_COST = 0.15
 UNEVEN_COST = 0.6
 FLAW_COST = 0.3
+SURE_DISC = 0.4
+SIGNAL_SHARE = 0.15
+SIGNAL_COST = 1.4
+WEAK_SIGNAL = 0.5
 BODY_RADIUS_MM = 11.0
 LEAST_BODY = 0.35
 REACH_MM = 45.0
@@ -33,11 +39,13 @@ class CentreLine:
     Args:
         points_lps_mm, tangents: (n, 3); tangents are unit and point to the feet.
         body, disc, sacrum: (n,) mean probability in a small disc across the line.
+        signal: (n,) ``disc_signal`` along it.
     """
 
     points_lps_mm: FloatArray = attrs.field(converter=frozen_float64)
     tangents: FloatArray = attrs.field(converter=frozen_float64)
     body: FloatArray = attrs.field(converter=frozen_float64)
+    signal: FloatArray = attrs.field(converter=frozen_float64)
     disc: FloatArray = attrs.field(converter=frozen_float64)
     sacrum: FloatArray = attrs.field(converter=frozen_float64)
 
@@ -56,13 +64,13 @@ class Candidate:
     open_below: bool
 
 
-def find_bodies(spine: SpineMap, canal: CanalPath) -> tuple[list[Candidate], CentreLine]:
+def find_bodies(spine: SpineMap, canal: CanalPath, ct: CoarseCt) -> tuple[list[Candidate], CentreLine]:
     """All vertebrae along the canal, head to foot, with the line they lie on.
 
     Raises:
         NoSpineError: not a single disc between two bodies.
     """
-    line = centre_line(spine, canal)
+    line = centre_line(spine, canal, ct)
     cuts = cut_at_discs(line)
     if len(cuts) == 0:
         raise NoSpineError(f"no intervertebral disc found along {len(line.body)} mm of spine", found=0)
@@ -77,7 +85,7 @@ def find_bodies(spine: SpineMap, canal: CanalPath) -> tuple[list[Candidate], Cen
     return candidates, line
 
 
-def centre_line(spine: SpineMap, canal: CanalPath) -> CentreLine:
+def centre_line(spine: SpineMap, canal: CanalPath, ct: CoarseCt) -> CentreLine:
     """The curve through the middle of bodies and discs, with what the map says along it."""
     mass = spine.of("body") + spine.of("disc")
     mass = np.where(mass > 0.3, mass, 0)
@@ -103,8 +111,8 @@ def centre_line(spine: SpineMap, canal: CanalPath) -> CentreLine:
     tangents = ndi.gaussian_filter1d(np.gradient(even, axis=0), 6, axis=0, mode="nearest")
     tangents /= np.linalg.norm(tangents, axis=1, keepdims=True)
     across = _across(tangents)
-    profiles = [_profile(spine.of(name), spine, even, across) for name in ("body", "disc", "sacrum")]
-    return CentreLine(even, tangents, *profiles)
+    body, disc, sacrum = (_profile(spine.of(name), spine, even, across) for name in ("body", "disc", "sacrum"))
+    return CentreLine(even, tangents, body, disc_signal(ct, even, tangents, canal), disc, sacrum)
 
 
 def cut_at_discs(line: CentreLine) -> np.ndarray:
@@ -112,7 +120,10 @@ def cut_at_discs(line: CentreLine) -> np.ndarray:
     disc = ndi.gaussian_filter1d(line.disc, 1.5)
     low, high = PITCH_MM
     pitches = np.arange(low, high + 1)
-    gain = disc - DISC_COST
+    # towards the head discs become thinner than the map's voxels: there the signal decides; lumbar ones the map sees
+    last = int(np.flatnonzero(disc > SURE_DISC)[-1]) if (disc > SURE_DISC).any() else len(disc)
+    fine = SIGNAL_SHARE * (np.clip(line.signal, -2, 4) - SIGNAL_COST)
+    gain = np.where(np.arange(len(disc)) < last + 8, np.maximum(disc - DISC_COST, -0.05) + fine, disc - DISC_COST)
     bodies, discs = (np.r_[0, np.cumsum(p)] for p in (line.body, line.disc))
     n = len(disc)
     best = np.full((n, len(pitches)), -np.inf)
@@ -144,7 +155,21 @@ def cut_at_discs(line: CentreLine) -> np.ndarray:
         before = chain[-1] - int(pitches[p])
         p = int(came[chain[-1], p])
         chain.append(before)
-    return np.array(chain[::-1])
+    return np.array(_towards_head(line, chain[::-1]))
+
+
+def _towards_head(line: CentreLine, cuts: list[int]) -> list[int]:
+    """The chain carried on upwards: bodies go on, so the next disc is where the signal peaks about one pitch further."""
+    while len(cuts) > 1:
+        pitch = cuts[1] - cuts[0]
+        low, high = cuts[0] - round(1.2 * pitch), cuts[0] - round(0.75 * pitch)
+        if low < 0 or high - low < 2:
+            break
+        found = low + int(line.signal[low:high].argmax())
+        if line.signal[found] < WEAK_SIGNAL or line.body[found + 4 : cuts[0] - 4].mean() < LEAST_BODY:
+            break
+        cuts = [found, *cuts]
+    return cuts
 
 
 def _with_open_ends(line: CentreLine, cuts: np.ndarray) -> list[tuple[float, float, bool, bool]]:

@@ -47,15 +47,14 @@ class BuiltInSegmenter:
             NoSpineError, AmbiguousLevelError, NoVertebraThereError: see there.
         """
         canal = find_canal(ct)
-        candidates, line = find_bodies(map_spine(ct, canal, Network(SPINE_MAP, self.weights)), canal)
-        coarse = coarsen(ct, VERTEBRA.spacing_mm)
+        coarse, fine = coarsen(ct, VERTEBRA.spacing_mm), coarsen(ct, REFINEMENT.spacing_mm)
+        candidates, line = find_bodies(map_spine(ct, canal, Network(SPINE_MAP, self.weights)), canal, fine)
         found = segment_instances(coarse, [c.pose for c in candidates], Network(VERTEBRA, self.weights))
         if not found:
             raise NoSpineError("discs were seen but no vertebra between them", found=0)
         pitches = [_pitch(one, candidates) for one in found]
         levels, numbering = name_instances(found, read_cues(coarse, found, pitches, line), anchor)
         kept = [(level, one) for level, one in zip(levels, found, strict=True) if level is not None]
-        fine = coarsen(ct, REFINEMENT.spacing_mm)
         network = Network(REFINEMENT, self.weights)
         refined = [(level, refine(fine, one, network)) for level, one in kept]
         labels = paint_labels(refined, ct.grid)
