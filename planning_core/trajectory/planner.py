@@ -81,7 +81,9 @@ def plan_trajectories(
     return TrajectoryPlan(level, tuple(paths), tuple(refused), budget, config.seed)
 
 
-def wanted_tip(vertebra: Vertebra, sign: float, kind: PathKind, cement: CementPlan | None, config: TrajectoryConfig) -> FloatArray:
+def wanted_tip(
+    vertebra: Vertebra, sign: float, kind: PathKind, cement: CementPlan | None, config: TrajectoryConfig
+) -> FloatArray:
     """Where a tip should end: the body's anterior third, drawn to the height of the defect but inside standing bone."""
     inside = vertebra.body.inside()
     points = vertebra.body.grid.points(np.argwhere(inside))
@@ -110,10 +112,16 @@ def _plan_one(
     vertebra, radius = corridor.vertebra, config.diameter_mm / 2
     tip = wanted_tip(vertebra, corridor.sign, kind, cement, config)
     if kind is PathKind.CURVED:
-        straight = best_line(corridor, wanted_tip(vertebra, corridor.sign, PathKind.TRANSPEDICULAR, cement, config), radius, config)
+        straight = best_line(
+            corridor, wanted_tip(vertebra, corridor.sign, PathKind.TRANSPEDICULAR, cement, config), radius, config
+        )
         line, waypoints = straight, _bent(corridor, straight, tip, config)
         if waypoints is None:
-            return None, f"no bend up to {config.bend_deg:g}° stays {config.body_margin_mm:g} mm inside the body", straight.clearance_mm
+            return (
+                None,
+                f"no bend up to {config.bend_deg:g}° stays {config.body_margin_mm:g} mm inside the body",
+                straight.clearance_mm,
+            )
     else:
         lateral = EXTRAPEDICULAR_SHIFT_MM if kind is PathKind.EXTRAPEDICULAR else 0.0
         line = best_line(corridor, tip, radius, config, lateral)
