@@ -135,6 +135,7 @@ class Progress:
         return self
 
     def __call__(self, stage: str) -> None:
+        """Show that a stage begins."""
         if self._bar is not None:
             self._bar.update(self._task, description=STAGES[stage], completed=list(STAGES).index(stage))
         else:
@@ -150,7 +151,8 @@ def _summary(result: dict[str, Any]) -> str:
         f"{result['level']}: {result['verdict'].upper()}",
         *(f"  - {reason}" for reason in result["reasons"]),
         f"recommended {result['recommended_ml']:.1f} ml liquid {result['product']} "
-        f"({result['recommended_ml_low']:.1f}–{result['recommended_ml_high']:.1f}), {result['fill_percent']:.0f} % of the intact body",
+        f"({result['recommended_ml_low']:.1f}–{result['recommended_ml_high']:.1f}), "
+        f"{result['fill_percent']:.0f} % of the intact body",
         f"deficit {result['defect_ml']:.1f} ml ({result['defect_ml_low']:.1f}–{result['defect_ml_high']:.1f}); "
         f"Genant {result['genant']} {result['fracture']}",
     ]

@@ -12,13 +12,16 @@ import attrs
 from planning_core import __version__
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.segmentation import SpineSegmentation
+from planning_core.anatomy.vertebra import Spine
 from planning_core.case.folder import Case, stage_key
 from planning_core.case.plan import Plan, make_plan
+from planning_core.cement.plan import CementPlan
 from planning_core.configuration import Configuration
 from planning_core.errors import AmbiguousError, InputError
 from planning_core.geometry.arrays import FloatArray
 from planning_core.imaging.identity import PatientIdentity
 from planning_core.imaging.volume import CtVolume
+from planning_core.trajectory.plan import TrajectoryPlan
 
 NEIGHBOURS = 2.0
 """Levels modelled on either side of the planned one; all that were segmented take part in naming."""
@@ -170,14 +173,24 @@ def _level(request: Request, segmentation: SpineSegmentation) -> VertebraLevel:
     cut = [f"{p.level.value} ({p.reason})" for p in segmentation.partial]
     why = next((p.reason for p in segmentation.partial if p.level is request.level), "not in the image")
     raise MissingLevelError(
-        f"{request.level.value} cannot be planned: {why}. Complete: {', '.join(found) or 'none'}; cut: {', '.join(cut) or 'none'}",
+        f"{request.level.value} cannot be planned: {why}. Complete: {', '.join(found) or 'none'}; "
+        f"cut: {', '.join(cut) or 'none'}",
         level=request.level.value,
         found=found,
         cut=cut,
     )
 
 
-def _leave(case: Case, request: Request, ct, segmentation, spine, cement, trajectories, plan) -> None:  # type: ignore[no-untyped-def]
+def _leave(
+    case: Case,
+    request: Request,
+    ct: CtVolume | None,
+    segmentation: SpineSegmentation,
+    spine: Spine,
+    cement: CementPlan,
+    trajectories: TrajectoryPlan,
+    plan: Plan,
+) -> None:
     """Everything a case folder holds; the plan last, so that it is there only when all else is."""
     from planning_core.case import audit
     from planning_core.case.dicom_seg import write_dicom_seg

@@ -51,7 +51,7 @@ def find_canal_in(whole: DistanceField) -> Canal | None:
     spacing = float(whole.grid.spacing_mm[0])
     points = whole.grid.all_points()
     for closing_mm in (0.0, 1.0, 2.0, 3.5, 5.0):
-        solid = whole.values < closing_mm
+        solid: BoolArray = np.less(whole.values, closing_mm)
         holes = np.zeros(solid.shape, bool)
         for k in range(solid.shape[0]):
             if abs(points[k, 0, 0, 2]) > 22:

@@ -24,6 +24,7 @@ HALF_WIDTH_MM = 58.0
 BEFORE_BEHIND_MM = (-36.0, 78.0)
 BELOW_ABOVE_MM = (-54.0, 42.0)
 LARGEST_CORRECTION_DEG = 25.0
+LEAST_BODY_ML = 3.0
 
 
 def model_spine(
@@ -79,20 +80,11 @@ def model_vertebra(
     backwards = boundary.grid.points(np.argwhere(mask).mean(axis=0)) - centre
     pose = VertebraPose.facing(centre, superior, backwards)
     frame = f"vertebra_{level.value}"
-    for turn in range(3):
-        # the pose settles on a coarse grid, the measures are taken on a fine one
-        whole = _in_frame(boundary, pose, frame, config.grid_mm if turn == 2 else max(2.0, config.grid_mm))
-        if turn == 2:
-            whole = _with_volume(whole, float(mask.sum()) * boundary.grid.voxel_ml)
-        canal = find_canal_in(whole)
-        if canal is None:
-            raise ModelError(f"{level.value}: no canal is enclosed by its mask", level=level.value, step="canal")
-        body = cut_body(whole, canal)
-        if body.volume_ml() < 3:
-            raise ModelError(f"{level.value}: a body of {body.volume_ml():.1f} ml", level=level.value, step="body")
-        if turn == 2:
-            break
-        pose = _aligned(pose, body, canal, superior)
+    for _ in range(2):  # the pose settles on a coarse grid, the measures are taken on a fine one
+        coarse = _in_frame(boundary, pose, frame, max(2.0, config.grid_mm))
+        pose = _aligned(pose, *_canal_and_body(level, coarse), superior)
+    whole = _with_volume(_in_frame(boundary, pose, frame, config.grid_mm), float(mask.sum()) * boundary.grid.voxel_ml)
+    canal, body = _canal_and_body(level, whole)
     to_ct = _transform(pose, frame)
     ends = endplates(body)
     cortex, bone = bone_quality(body, to_ct, ct, config) if ct is not None else (None, None)
@@ -111,6 +103,16 @@ def model_vertebra(
         _voxel_in_frame(input_grid, pose),
         canal.wall,
     )
+
+
+def _canal_and_body(level: VertebraLevel, whole: DistanceField) -> tuple[Canal, DistanceField]:
+    canal = find_canal_in(whole)
+    if canal is None:
+        raise ModelError(f"{level.value}: no canal is enclosed by its mask", level=level.value, step="canal")
+    body = cut_body(whole, canal)
+    if body.volume_ml() < LEAST_BODY_ML:
+        raise ModelError(f"{level.value}: a body of {body.volume_ml():.1f} ml", level=level.value, step="body")
+    return canal, body
 
 
 def _directions(segmentation: SpineSegmentation) -> Mapping[VertebraLevel, FloatArray]:
@@ -143,7 +145,7 @@ def _with_volume(field: DistanceField, volume_ml: float) -> DistanceField:
     return DistanceField(field.values + np.float32(offset), field.grid)
 
 
-def _aligned(pose: VertebraPose, body: DistanceField, canal: Canal, superior: FloatArray) -> VertebraPose:
+def _aligned(pose: VertebraPose, canal: Canal, body: DistanceField, superior: FloatArray) -> VertebraPose:
     """The pose between the body's endplates, facing away from its canal, centred in the body."""
     ends = endplates(body)
     normal = ends.normal(ends.top) + ends.normal(ends.bottom)

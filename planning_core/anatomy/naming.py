@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 import numpy as np
@@ -101,7 +102,7 @@ def name_instances(
             said += f"; the picture alone would rather say {likely.value} ({ranked[0][1]:.0%})"
         return names, Numbering(1.0, "operator", (said,))
     if not ranked or ranked[0][1] < SURE:
-        candidates = [
+        candidates: list[dict[str, Any]] = [
             {
                 "probability": round(p, 3),
                 "levels": {
@@ -113,7 +114,7 @@ def name_instances(
             for first, p in ranked[:4]
             if p > 0.01
         ]
-        spans = ["–".join((list(c["levels"])[0], list(c["levels"])[-1])) for c in candidates if c["levels"]]  # type: ignore[call-overload]
+        spans = ["–".join((next(iter(c["levels"])), list(c["levels"])[-1])) for c in candidates if c["levels"]]
         raise AmbiguousLevelError(
             f"{n} vertebrae could be {', '.join(spans)}: name one with --level LEVEL --at x,y,z", candidates=candidates
         )

@@ -16,7 +16,6 @@ from planning_core.configuration import Configuration
 from planning_core.errors import PkpError
 from planning_core.trajectory.plan import Trajectory, TrajectoryPlan
 
-SCHEMA_VERSION = 1
 DIGITS = 4
 DISCLAIMER = "Research software, not a medical device."
 
@@ -86,7 +85,7 @@ class Plan(_Frozen):
     ``plan_hash`` is the SHA-256 of the canonical JSON of all other fields; times are not part of the plan.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     software: str = f"openpkp {__version__}"
     disclaimer: str = DISCLAIMER
     level: str

@@ -19,7 +19,9 @@ class TrajectoryConfig(BaseModel):
     least_clearance_mm: float = Field(0.0, description="least bone around the cannula in the pedicle: below it a path is refused")
     tip_margin_mm: float = Field(3.0, gt=0, description="least bone in front of the tip (anterior wall, endplates)")
     body_margin_mm: float = Field(1.0, ge=0, description="least bone beside the cannula within the body")
-    target_depth: float = Field(0.75, gt=0.4, lt=0.95, description="wanted tip: share of the body's depth from the posterior wall")
+    target_depth: float = Field(
+        0.75, gt=0.4, lt=0.95, description="wanted tip: share of the body's depth from the posterior wall"
+    )
     off_midline_mm: float = Field(6.0, ge=0, description="wanted tip beside the midline, on the side of entry")
     convergence_deg: tuple[float, float] = Field((-5.0, 40.0), description="transverse angle towards the midline (FACTS 3)")
     sagittal_deg: tuple[float, float] = Field((-30.0, 30.0), description="angle against the endplates")

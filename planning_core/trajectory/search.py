@@ -55,7 +55,9 @@ def best_line(
         pair = pairs[candidate]
         if len(starts) < STARTS and all(np.linalg.norm(tips[pair[1]] - tips[s[1]]) > 4 for s in starts):
             starts.append(pair)
-    return min((_descend(corridor, through[a], tips[b], wanted, radius_mm, config) for a, b in starts), key=lambda line: line.cost)
+    return min(
+        (_descend(corridor, through[a], tips[b], wanted, radius_mm, config) for a, b in starts), key=lambda line: line.cost
+    )
 
 
 def _descend(
@@ -68,7 +70,9 @@ def _descend(
         return float(_cost(corridor, point, x[None, 2:], wanted, radius_mm, config)[0])
 
     simplex = start + np.vstack([np.zeros(5), np.diag([1.0, 1.0, 2.0, 2.0, 2.0])])
-    solved = minimize(cost, start, method="Nelder-Mead", options={"initial_simplex": simplex, "maxfev": 160, "xatol": 0.05, "fatol": 1e-3})
+    solved = minimize(
+        cost, start, method="Nelder-Mead", options={"initial_simplex": simplex, "maxfev": 160, "xatol": 0.05, "fatol": 1e-3}
+    )
     point, target = np.array([solved.x[0], through[1], solved.x[1]]), solved.x[2:]
     pedicle, canal, body = corridor.clearances(point[None], target[None], radius_mm)
     return Line(point, target, float(solved.fun), float(pedicle[0]), float(canal[0]), float(body[0]))

@@ -199,4 +199,4 @@ def _rotation(angles: np.ndarray) -> np.ndarray:
     """About x, then y, then z, radians."""
     from scipy.spatial.transform import Rotation
 
-    return Rotation.from_euler("xyz", angles).as_matrix()  # type: ignore[no-any-return]
+    return Rotation.from_euler("xyz", angles).as_matrix()

@@ -38,15 +38,11 @@ def render(subject: Subject, plan: Plan, identity: PatientIdentity | None = None
     reasons = "".join(f"<li>{_e(r)}</li>" for r in plan.reasons)
     shown = pictures.best_paths(subject.trajectories)
     slices = "".join(
-        _figure(pictures.picture(lambda axes, p=plane: pictures.draw_plane(axes, subject, p, shown), (4.6, 4.2)), plane.title)
-        for plane in pictures.standard_planes(subject)
+        _figure(pictures.slice_picture(subject, plane, shown), plane.title) for plane in pictures.standard_planes(subject)
     )
     along = "".join(
         _figure(
-            pictures.picture(
-                lambda axes, p=path: pictures.draw_plane(axes, subject, pictures.path_plane(subject, p), [p]), (4.6, 4.5)
-            ),
-            f"Plane of the {path.side.value} path",
+            pictures.slice_picture(subject, pictures.path_plane(subject, path), [path]), f"Plane of the {path.side.value} path"
         )
         for path in shown
     )

@@ -11,7 +11,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 import attrs
-import matplotlib.pyplot as plt
+import matplotlib.pyplot
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
@@ -24,6 +24,7 @@ from planning_core.geometry.arrays import FloatArray
 from planning_core.imaging.volume import CtVolume
 from planning_core.trajectory.plan import Trajectory, TrajectoryPlan
 
+plt = matplotlib.pyplot
 INK, PAPER = "#e8edf2", "#10161d"
 BODY, IDEAL, DEFECT, CANAL = "#f0c75e", "#5ec8f0", "#e2574c", "#b48cf2"
 PATHS = {"left": "#7bd88f", "right": "#7bd88f"}
@@ -147,7 +148,7 @@ def _frame(axes: Axes, plane: Plane) -> None:
     axes.set_aspect("equal")
     axes.set_axis_off()
     left, right, top, bottom = plane.letters
-    bold = {"color": INK, "fontsize": 9, "fontweight": "bold", "ha": "center", "va": "center"}
+    bold: dict[str, Any] = {"color": INK, "fontsize": 9, "fontweight": "bold", "ha": "center", "va": "center"}
     for letter, x, y in ((left, -w + 3, 0), (right, w - 3, 0), (top, 0, -h + 3), (bottom, 0, h - 3)):
         axes.text(x, y, letter, **bold)
     axes.plot([w - 14, w - 4], [h - 5, h - 5], color=INK, linewidth=2)
@@ -245,6 +246,11 @@ def picture(
     figure = plt.figure(figsize=size, dpi=130, facecolor=PAPER)
     draw(figure.add_axes((0.01, 0.01, 0.98, 0.92) if margin is None else margin))
     return png(figure)
+
+
+def slice_picture(subject: Subject, plane: Plane, paths: Sequence[Trajectory]) -> bytes:
+    """One slice as PNG."""
+    return picture(lambda axes: draw_plane(axes, subject, plane, paths), (4.6, 4.3))
 
 
 def png(figure: Figure) -> bytes:

@@ -1,0 +1,42 @@
+"""A volume as a real CT series."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+from planning_core.geometry import Grid
+
+NAME = "Synthetic^Patient"
+
+
+def write_series(hu: np.ndarray, grid: Grid, seed: int, folder: Path) -> None:
+    """One file per slice; UIDs come from the seed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    uid = {part: generate_uid(entropy_srcs=["openpkp-synthetic", str(seed), part]) for part in ("study", "series", "frame")}
+    for k in range(len(hu)):
+        image = Dataset()
+        image.file_meta = FileMetaDataset()
+        image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        image.file_meta.MediaStorageSOPClassUID = image.SOPClassUID = CTImageStorage
+        image.SOPInstanceUID = generate_uid(entropy_srcs=["openpkp-synthetic", str(seed), f"slice {k}"])
+        image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
+        image.StudyInstanceUID, image.SeriesInstanceUID, image.FrameOfReferenceUID = uid["study"], uid["series"], uid["frame"]
+        image.PatientName, image.PatientID, image.PatientBirthDate, image.PatientSex = NAME, f"SYN{seed}", "19500101", "O"
+        image.StudyDate, image.StudyTime, image.StudyID, image.AccessionNumber = "20260101", "080000", "1", ""
+        image.ReferringPhysicianName, image.Manufacturer = "", "OpenPKP synthetic"
+        image.Modality, image.SeriesNumber, image.InstanceNumber = "CT", 2, k + 1
+        image.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+        image.ImagePositionPatient = [f"{v:.4f}" for v in grid.points([k, 0, 0])]
+        image.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        image.PixelSpacing = [float(grid.spacing_mm[1]), float(grid.spacing_mm[0])]
+        image.SliceThickness, image.KVP, image.ConvolutionKernel = float(grid.spacing_mm[2]), 120, "B"
+        image.Rows, image.Columns = hu.shape[1], hu.shape[2]
+        image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
+        image.BitsAllocated, image.BitsStored, image.HighBit, image.PixelRepresentation = 16, 16, 15, 1
+        image.RescaleIntercept, image.RescaleSlope, image.RescaleType = 0, 1, "HU"
+        image.PixelData = np.ascontiguousarray(hu[k].astype("<i2")).tobytes()
+        image.save_as(folder / f"slice_{k:04d}.dcm", enforce_file_format=True)
