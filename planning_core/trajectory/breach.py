@@ -1,43 +1,65 @@
-"""How likely a path leaves the pedicle, given the errors between plan and needle."""
+"""How likely the needle leaves the pedicle, given the errors between plan and bone."""
 
 from __future__ import annotations
 
+import attrs
 import numpy as np
 
 from planning_core.geometry.arrays import FloatArray
 from planning_core.trajectory.corridor import Corridor
-from planning_core.trajectory.plan import BreachGrade, ErrorBudget
+from planning_core.trajectory.measures import Lines, along, pedicle_stretch
+from planning_core.trajectory.plan import ErrorBudget
 
-GRADE_LIMITS_MM = (2.0, 4.0, 6.0)
+STEP_MM = 0.8
+APPROACH_MM = 10.0
 
 
-def grade(clearance_mm: float) -> BreachGrade:
-    """Gertzbein and Robbins (1990) by the deepest breach of the cannula's surface: A none, B < 2, C < 4, D < 6, E from 6 mm."""
-    if clearance_mm >= 0:
-        return BreachGrade.A
-    steps = (BreachGrade.B, BreachGrade.C, BreachGrade.D, BreachGrade.E)
-    return steps[int(np.searchsorted(GRADE_LIMITS_MM, -clearance_mm, side="right"))]
+@attrs.frozen
+class BreachProbability:
+    """Share of draws that breach, and the binomial standard error of that share."""
+
+    value: float
+    standard_error: float
 
 
 def breach_probability(
-    corridor: Corridor, entry: FloatArray, target: FloatArray, radius_mm: float, budget: ErrorBudget, samples: int, seed: int
-) -> float:
-    """Share of perturbed paths whose surface leaves bone in the pedicle or comes into the canal.
+    corridor: Corridor,
+    lines: Lines,
+    entry: FloatArray,
+    radius_mm: float,
+    guarded: bool,
+    budget: ErrorBudget,
+    samples: int,
+    seed: int,
+) -> BreachProbability:
+    """Probability that the cannula leaves the pedicle's wall or enters the canal.
 
-    The whole path is shifted (registration, tracker and arm added in squares), turned about its entry, and the wall itself
-    is moved by the segmentation error; the same draws for the same seed.
+    Monte Carlo on the distance field: each draw moves the whole path rigidly (translation, and a turn about the entry, where
+    the guide stands) and moves the wall in or out along its normal (segmentation). The same seed draws the same standard
+    normals whatever the budget, so a larger error never gives a smaller probability by luck of the draw.
+
+    Args:
+        lines: the first is judged. entry: (3,) lateral coordinates. guarded: whether it runs inside the pedicle; else only
+            the canal counts. budget: RMS lengths (3D) and angle. samples: draws. seed: of the draws.
     """
-    rng = np.random.default_rng(seed)
-    axis = (target - entry) / np.linalg.norm(target - entry)
-    steps = np.linspace(0, 1, 60)[:, None]
-    line = entry + steps * (target - entry)
-    behind = corridor.behind_wall(line)
-    zone = line[(behind >= 0) & (behind <= corridor.zone_mm)]
-    shift = rng.normal(0, np.sqrt(budget.registration_mm**2 + budget.tracker_mm**2 + budget.arm_mm**2), (samples, 1, 3))
-    turn = rng.normal(0, np.radians(budget.angle_deg), (samples, 1, 3))
-    wall = rng.normal(0, budget.segmentation_mm, (samples, 1))
-    turn -= (turn @ axis)[..., None] * axis
-    moved = zone[None] + shift + np.cross(turn, (zone - entry)[None])
-    outside = corridor.vertebra.whole.at(moved) + radius_mm + wall > 0
-    into_canal = corridor.vertebra.canal.at(moved) - radius_mm < 0
-    return float((outside | into_canal).any(axis=1).mean())
+    draws = np.random.default_rng(seed).standard_normal((samples, 6))
+    direction, gate = lines.direction[0], lines.gate[0]
+    back, front, _ = pedicle_stretch(corridor, lines)
+    s_pedicle = np.linspace(back[0], front[0], max(int(np.ceil((front[0] - back[0]) / STEP_MM)), 2) + 1)
+    s_approach = back[0] - np.arange(STEP_MM, APPROACH_MM, STEP_MM)
+    s = np.concatenate([s_pedicle, s_approach])
+    points = along(gate[None], direction[None], s)[0]
+    across = np.cross(direction, [0.0, 0.0, 1.0])
+    across /= np.linalg.norm(across)
+    up = np.cross(across, direction)
+    spread = np.sqrt((budget.registration_mm**2 + budget.tracker_mm**2 + budget.arm_mm**2) / 3)
+    tilt = np.radians(budget.angle_deg) / np.sqrt(2)
+    turned = tilt * (draws[:, 3:4] * across + draws[:, 4:5] * up)
+    lever = (points - entry) @ direction
+    moved = points + spread * draws[:, None, :3] + lever[None, :, None] * turned[:, None, :]
+    needed = radius_mm + budget.segmentation_mm * draws[:, 5]
+    breached = corridor.canal_distance(moved).min(axis=1) < needed
+    if guarded:
+        breached |= corridor.depth(moved[:, : len(s_pedicle)]).min(axis=1) < needed
+    share = float(breached.mean())
+    return BreachProbability(share, float(np.sqrt(share * (1 - share) / samples)))

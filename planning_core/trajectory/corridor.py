@@ -1,89 +1,156 @@
-"""What a straight cannula passes on its way: pedicle wall, canal, endplates. All in the vertebra's own frame."""
+"""The bone around one pedicle, as the search sees it: always as if it were the left side."""
 
 from __future__ import annotations
 
 import attrs
 import numpy as np
+import scipy.ndimage as ndi
 
-from planning_core.anatomy.vertebra import Pedicle, Side, Vertebra
-from planning_core.geometry.arrays import FloatArray
-from planning_core.trajectory.plan import WallMargins
+from planning_core.anatomy.body import endplates
+from planning_core.anatomy.vertebra import Side, Vertebra
+from planning_core.geometry import DistanceField, RigidTransform
+from planning_core.geometry.arrays import FloatArray, frozen_float64
 
-SAMPLE_MM = 1.0
-BEHIND_MM = 45.0
+CANAL_SLAB_MM = 12.0
+MIDDLE_SLAB_MM = 6.0
+CORE_SHARE = 0.42
+CORE_AHEAD_MM = 5.0
 
 
 @attrs.frozen(eq=False)
 class Corridor:
-    """One side of a vertebra, ready to be asked about many lines at once.
+    """One side of a vertebra in lateral coordinates.
+
+    Lateral coordinates are mm in the vertebra's frame with x counted from the midline towards the side (y posterior, z
+    superior), so that one search serves both sides and mirrored anatomy gives mirrored paths.
 
     Args:
-        vertebra: in its own frame. side: of entry. centre: (3,) isthmus. sign: +1 left, −1 right.
-        zone_mm: depth of the pedicle behind the posterior wall, to the canal's middle.
+        side: the pedicle. sign: +1 left, -1 right. midline_mm: x of the midline in the vertebra's frame.
+        whole, canal: the vertebra's fields.
+        wall: posterior wall, plane y = wall[0] + wall[1] x + wall[2] z in lateral coordinates.
+        pedicle_end_mm: how far behind the wall the pedicle ends: the canal's middle depth.
+        canal_half_width_mm: of the canal at the pedicle's height.
+        top, bottom: (nj, ni) z of the endplates over the grid's columns.
+        width_mm, front_mm, back_mm: of the body: width, y of its front in the midline, y of its posterior wall there.
+        others: neighbouring vertebrae, each with the transform from this vertebra's frame into its own.
+        to_ct: T_ct_lps_vertebra.
     """
 
-    vertebra: Vertebra
     side: Side
-    centre: FloatArray
     sign: float
-    zone_mm: float
+    midline_mm: float
+    whole: DistanceField
+    canal: DistanceField
+    wall: FloatArray = attrs.field(converter=frozen_float64)
+    pedicle_end_mm: float
+    canal_half_width_mm: float
+    top: FloatArray = attrs.field(converter=frozen_float64)
+    bottom: FloatArray = attrs.field(converter=frozen_float64)
+    width_mm: float
+    front_mm: float
+    back_mm: float
+    others: tuple[tuple[RigidTransform, DistanceField], ...]
+    to_ct: RigidTransform
 
-    @classmethod
-    def of(cls, vertebra: Vertebra, pedicle: Pedicle) -> Corridor:
-        """The corridor through one pedicle."""
-        centre = vertebra.ct_lps_from_vertebra.inverse().apply(pedicle.centre_lps_mm)
-        inside = vertebra.canal.inside()
-        k = int(np.clip(round(vertebra.canal.grid.indices(centre)[0]), 0, inside.shape[0] - 1))
-        rows = np.flatnonzero(inside[k].any(axis=1))
-        depth = len(rows) * float(vertebra.canal.grid.spacing_mm[1])
-        sign = 1.0 if pedicle.side is Side.LEFT else -1.0
-        return cls(vertebra, pedicle.side, centre, sign, max(depth / 2, 4.0))
+    def in_frame(self, points: FloatArray) -> FloatArray:
+        """Lateral points (..., 3) in the vertebra's frame."""
+        return np.asarray(points * [self.sign, 1.0, 1.0] + [self.midline_mm, 0.0, 0.0])
+
+    def from_frame(self, points: FloatArray) -> FloatArray:
+        """The inverse of ``in_frame``."""
+        return np.asarray((points - [self.midline_mm, 0.0, 0.0]) * [self.sign, 1.0, 1.0])
+
+    def to_lps(self, points: FloatArray) -> FloatArray:
+        """Lateral points (..., 3) in ct_lps mm."""
+        return self.to_ct.apply(self.in_frame(points))
+
+    def depth(self, points: FloatArray) -> FloatArray:
+        """(...,) mm of bone around lateral points; negative outside."""
+        return -self.whole.at(self.in_frame(points))
+
+    def canal_distance(self, points: FloatArray) -> FloatArray:
+        """(...,) mm from lateral points to the canal; negative inside it."""
+        return self.canal.at(self.in_frame(points))
 
     def behind_wall(self, points: FloatArray) -> FloatArray:
-        """(...,) mm behind the body's posterior wall."""
-        wall = self.vertebra.wall
-        return np.asarray(points[..., 1] - wall[0] - wall[1] * points[..., 0] - wall[2] * points[..., 2])
+        """(...,) mm that lateral points lie behind the body's posterior wall."""
+        return np.asarray(points[..., 1] - self.wall[0] - self.wall[1] * points[..., 0] - self.wall[2] * points[..., 2])
 
-    def clearances(self, through: FloatArray, target: FloatArray, radius_mm: float) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Of n lines from targets (n, 3) back through points (n, 3): bone beside the cannula in the pedicle, distance to
-        the canal, and bone beside it in the body, each (n,) mm from its surface."""
-        back = through - target
-        back /= np.linalg.norm(back, axis=1, keepdims=True)
-        reach = np.linalg.norm(through - target, axis=1).max() + self.zone_mm + 4
-        steps = np.arange(0.0, reach, SAMPLE_MM)
-        points = target[:, None] + steps[None, :, None] * back[:, None]
-        behind = self.behind_wall(points)
-        depth = -self.vertebra.whole.at(points)
-        canal = self.vertebra.canal.at(points)
-        in_pedicle = (behind >= 0) & (behind <= self.zone_mm)
-        pedicle = np.where(in_pedicle, depth, np.inf).min(axis=1) - radius_mm
-        canal_free = np.where(behind <= 2.2 * self.zone_mm, canal, np.inf).min(axis=1) - radius_mm
-        body = np.where(behind < 0, depth, np.inf).min(axis=1) - radius_mm
-        return np.where(in_pedicle.any(axis=1), pedicle, -np.inf), canal_free, body
+    def endplate_distance(self, points: FloatArray) -> FloatArray:
+        """(...,) mm up or down to the nearer endplate, negative beyond it; infinite outside the body's core.
 
-    def entry(self, through: FloatArray, target: FloatArray) -> FloatArray:
-        """(3,) where a line from the target back through a point leaves bone for good (gaps under 3 mm do not count)."""
-        back = (through - target) / np.linalg.norm(through - target)
-        start = float(np.linalg.norm(through - target))
-        steps = np.arange(start, start + BEHIND_MM, 0.25)
-        outside = self.vertebra.whole.at(target + steps[:, None] * back) > 0
-        run = np.convolve(outside, np.ones(12), "valid") >= 12
-        leave = int(run.argmax()) if run.any() else len(steps) - 1
-        return np.asarray(target + steps[leave] * back)
+        Near its rim and at the pedicles' roots a body's columns are short without an endplate being near.
+        """
+        index = self.whole.grid.indices(self.in_frame(points))[..., 1:]
+        flat = index.reshape(-1, 2).T
+        top = ndi.map_coordinates(self.top, flat, order=1, mode="nearest").reshape(index.shape[:-1])
+        bottom = ndi.map_coordinates(self.bottom, flat, order=1, mode="nearest").reshape(index.shape[:-1])
+        core = (np.abs(points[..., 0]) < CORE_SHARE * self.width_mm) & (self.behind_wall(points) < -CORE_AHEAD_MM)
+        return np.where(core, np.minimum(top - points[..., 2], points[..., 2] - bottom), np.inf)
 
-    def margins(self, entry: FloatArray, target: FloatArray, radius_mm: float) -> WallMargins:
-        """Bone from the cannula's surface to the wall in four directions where the pedicle is tightest."""
-        length = float(np.linalg.norm(target - entry))
-        line = entry + np.linspace(0, 1, max(2, round(length / 0.5)))[:, None] * (target - entry)
-        behind = self.behind_wall(line)
-        zone = line[(behind >= 0) & (behind <= self.zone_mm)]
-        tightest = zone[(-self.vertebra.whole.at(zone)).argmin()]
-        axis = (target - entry) / length
-        lateral = np.array([self.sign, 0.0, 0.0]) - self.sign * axis[0] * axis
-        cranial = np.array([0.0, 0.0, 1.0]) - axis[2] * axis
-        ways = {}
-        steps = np.arange(0, 25, 0.1)
-        for name, way in (("medial", -lateral), ("lateral", lateral), ("cranial", cranial), ("caudal", -cranial)):
-            out = self.vertebra.whole.at(tightest + steps[:, None] * way / np.linalg.norm(way)) > 0
-            ways[f"{name}_mm"] = float(steps[out.argmax()] if out.any() else steps[-1]) - radius_mm
-        return WallMargins(**ways)
+    def other_distance(self, points: FloatArray) -> FloatArray:
+        """(...,) mm to the nearest neighbouring vertebra; infinite where none is known."""
+        nearest = np.full(points.shape[:-1], np.inf)
+        framed = self.in_frame(points)
+        for transform, field in self.others:
+            nearest = np.minimum(nearest, field.at(transform.apply(framed)))
+        return nearest
+
+    def middle_z(self, x: float, y: float) -> tuple[float, float]:
+        """Bottom and top endplate (z, mm) at a lateral place."""
+        index = self.whole.grid.indices(self.in_frame(np.array([x, y, 0.0])))[1:, None]
+        values = [float(ndi.map_coordinates(m, index, order=1, mode="nearest")[0]) for m in (self.bottom, self.top)]
+        return values[0], values[1]
+
+
+def corridors(vertebra: Vertebra, others: tuple[Vertebra, ...]) -> dict[Side, Corridor]:
+    """Both sides of a vertebra.
+
+    Args:
+        vertebra: the level to reach. others: modelled neighbours whose bone the cannula must not touch.
+    """
+    grid = vertebra.whole.grid
+    rows = np.abs(grid.points(np.column_stack([np.arange(grid.shape[0]), *np.zeros((2, grid.shape[0]))]))[:, 2]) < CANAL_SLAB_MM
+    inside = np.argwhere((vertebra.canal.values < 0) & rows[:, None, None])
+    points = grid.points(inside)
+    behind = points[:, 1] - vertebra.wall[0] - vertebra.wall[1] * points[:, 0] - vertebra.wall[2] * points[:, 2]
+    half_voxel = float(grid.spacing_mm[1]) / 2
+    midline = float((points[:, 0].min() + points[:, 0].max()) / 2)
+    ends = endplates(vertebra.body)
+    columns = grid.indices(np.column_stack([ends.x, ends.y, np.zeros(len(ends.x))]))[:, 1:].round().astype(int)
+    top, bottom = (_map(grid.shape[1:], columns, values) for values in (ends.top, ends.bottom))
+    central = np.abs(ends.x - midline) < MIDDLE_SLAB_MM
+    front = float(ends.y[central].min()) if central.any() else float(ends.y.min())
+    back = float(vertebra.wall[0])
+    anterior = ends.y < (front + back) / 2
+    width = float(np.ptp(ends.x[anterior])) if anterior.any() else float(np.ptp(ends.x))
+    from_ct = [v.ct_lps_from_vertebra.inverse() @ vertebra.ct_lps_from_vertebra for v in others]
+    return {
+        side: Corridor(
+            side,
+            sign,
+            midline,
+            vertebra.whole,
+            vertebra.canal,
+            # the wall's plane seen from the midline towards the side
+            [vertebra.wall[0] + vertebra.wall[1] * midline, sign * vertebra.wall[1], vertebra.wall[2]],
+            max(float(behind.max() + half_voxel) / 2, 2.0),
+            float(np.ptp(points[:, 0])) / 2 + half_voxel,
+            top,
+            bottom,
+            width,
+            front,
+            back,
+            tuple((t, v.whole) for t, v in zip(from_ct, others, strict=True)),
+            vertebra.ct_lps_from_vertebra,
+        )
+        for side, sign in ((Side.LEFT, 1.0), (Side.RIGHT, -1.0))
+    }
+
+
+def _map(shape: tuple[int, ...], columns: np.ndarray, values: FloatArray) -> FloatArray:
+    """Column values on the whole (nj, ni) plane, the nearest column's where there is none."""
+    plane = np.full(shape, np.nan)
+    plane[columns[:, 0], columns[:, 1]] = values
+    nearest = ndi.distance_transform_edt(np.isnan(plane), return_distances=False, return_indices=True)
+    return np.asarray(plane[tuple(nearest)])

@@ -46,9 +46,13 @@ class Trajectory:
         waypoints_lps_mm: (n, 3) ct_lps: entry on the bone's surface, (bend for a curved path), target.
         diameter_mm: outer diameter of the cannula.
         clearance_mm: least distance between the cannula's surface and the wall of the pedicle, over the pedicle.
-        canal_mm: least distance between the cannula's surface and the canal.
+            Extrapedicular paths have no wall around them: there the canal's.
+        canal_mm: least distance between the cannula's surface and the canal, over the whole path.
+        endplate_mm: least distance between the cannula's surface and an endplate.
         resolution_mm: half the voxel size across the pedicle, to be taken off every margin by the reader.
+        anterior_mm: bone ahead of the tip along the path.
         p_breach: probability that any part of the cannula leaves the pedicle's wall under the error budget.
+        p_breach_error: standard error of that probability (Monte Carlo).
         convergence_deg, sagittal_deg: direction against the vertebra's sagittal and axial planes.
         skin_mm: way from skin to entry; ``None`` without CT or outside the field of view.
         warnings: sentences for the report.
@@ -63,8 +67,10 @@ class Trajectory:
     clearance_mm: float
     canal_mm: float
     endplate_mm: float
+    anterior_mm: float
     resolution_mm: float
     p_breach: float
+    p_breach_error: float
     convergence_deg: float
     sagittal_deg: float
     skin_mm: float | None
@@ -88,7 +94,13 @@ class Trajectory:
 
 @attrs.frozen
 class ErrorBudget:
-    """One-sigma errors between plan and needle: isotropic mm at the target; angle in degrees."""
+    """Errors between plan and needle, independent of each other.
+
+    Args:
+        registration_mm, tracker_mm, arm_mm: RMS of the displacement's length in 3D, the way trackers and papers state it.
+        segmentation_mm: standard deviation of the wall along its normal.
+        angle_deg: RMS of the angle between planned and real direction.
+    """
 
     registration_mm: float
     tracker_mm: float

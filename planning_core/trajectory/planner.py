@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import numpy as np
 
 from planning_core.anatomy.levels import VertebraLevel
@@ -10,20 +11,56 @@ from planning_core.cement.plan import CementPlan
 from planning_core.errors import NoSafePlanError
 from planning_core.geometry.arrays import FloatArray
 from planning_core.imaging.volume import CtVolume
-from planning_core.trajectory.breach import breach_probability, grade
-from planning_core.trajectory.config import TrajectoryConfig
-from planning_core.trajectory.corridor import Corridor
+from planning_core.trajectory.aim import aim_point, defect_centre
+from planning_core.trajectory.breach import breach_probability
+from planning_core.trajectory.config import TrajectoryConfig, cannula_diameter_mm
+from planning_core.trajectory.corridor import Corridor, corridors
+from planning_core.trajectory.cost import Task, angles_deg, clearance_mm, objections
+from planning_core.trajectory.curved import search_curve
+from planning_core.trajectory.grading import grade, wall_margins
+from planning_core.trajectory.measures import FINE, Lines, PathMeasures, measure_path, measure_pedicle
 from planning_core.trajectory.plan import ErrorBudget, PathKind, Trajectory, TrajectoryPlan
-from planning_core.trajectory.search import Line, best_line
-from planning_core.trajectory.skin import skin_distance
+from planning_core.trajectory.search import search
+from planning_core.trajectory.skin import way_in
 
-EXTRAPEDICULAR_SHIFT_MM = 5.0
+NEIGHBOURS = 1.0
 
 
 class NoSafePathError(NoSafePlanError):
     """No kind of path on any side keeps its distances. Carries ``level``, ``best_clearance_mm`` and ``refused``."""
 
     code = "no_safe_path"
+
+
+@attrs.frozen(eq=False)
+class Attempt:
+    """What one kind of path on one side came to.
+
+    Args:
+        path: None when refused. why: the reason then. clearance_mm: reached. lines: the straight part, when there is one.
+    """
+
+    path: Trajectory | None
+    why: str
+    clearance_mm: float
+    lines: Lines | None = None
+
+
+@attrs.frozen(eq=False)
+class Setting:
+    """What all paths of one level share."""
+
+    vertebra: Vertebra
+    cement: CementPlan | None
+    ct: CtVolume | None
+    config: TrajectoryConfig
+    budget: ErrorBudget
+
+    def task(self, corridor: Corridor, kind: PathKind, cannula: str) -> Task:
+        """The search for one kind of path with one cannula."""
+        radius = cannula_diameter_mm(cannula) / 2
+        aim, lateral = aim_point(corridor, kind, radius, defect_centre(corridor, self.cement, self.config), self.config)
+        return Task(corridor, kind, aim, lateral, radius, self.config)
 
 
 def plan_trajectories(
@@ -33,9 +70,10 @@ def plan_trajectories(
     ct: CtVolume | None = None,
     config: TrajectoryConfig | None = None,
 ) -> TrajectoryPlan:
-    """Paths of one level, transpedicular first.
+    """Paths of one level, both transpedicular ones first.
 
     Args:
+        spine: the level and, where modelled, the vertebrae above and below, whose bone the cannula must not touch.
         cement: its defect draws the tips towards it. ct: for the way from the skin.
 
     Raises:
@@ -43,145 +81,171 @@ def plan_trajectories(
     """
     config = config or TrajectoryConfig()
     vertebra = spine.vertebrae[level]
-    budget = ErrorBudget(
-        config.registration_mm,
-        config.tracker_mm,
-        config.arm_mm,
-        float(np.hypot(config.segmentation_mm, vertebra.voxel_mm[0] / np.sqrt(12))),
-        config.angle_deg,
-    )
-    paths: list[Trajectory] = []
-    refused: list[str] = []
-    clearances: list[float] = []
-    for side in Side:
-        pedicle = vertebra.pedicles.get(side)
-        if pedicle is None:
-            refused.append(f"{side.value}: no pedicle in the mask")
-            continue
-        corridor = Corridor.of(vertebra, pedicle)
-        for kind in (PathKind.TRANSPEDICULAR, PathKind.CROSSING, PathKind.CURVED, PathKind.EXTRAPEDICULAR):
-            if kind is PathKind.EXTRAPEDICULAR and any(p.side is side and p.kind is PathKind.TRANSPEDICULAR for p in paths):
-                continue
-            path, why, clearance = _plan_one(corridor, kind, cement, ct, budget, config)
-            clearances.append(clearance)
-            if path is not None:
-                paths.append(path)
-            else:
-                refused.append(f"{side.value} {kind.value}: {why}")
+    around = tuple(v for k, v in spine.vertebrae.items() if k is not level and abs(k.ordinal - level.ordinal) <= NEIGHBOURS)
+    # rounding a wall to voxels of width h leaves it uncertain by h/√12, on top of what segmentation itself gets wrong
+    segmentation = float(np.hypot(config.segmentation_mm, vertebra.voxel_mm[0] / np.sqrt(12)))
+    setting = Setting(vertebra, cement, ct, config, attrs.evolve(config.budget, segmentation_mm=segmentation))
+    attempts: list[tuple[Side, PathKind, Attempt]] = []
+    for side, corridor in corridors(vertebra, around).items():
+        attempts.extend((side, kind, attempt) for kind, attempt in _side(setting, corridor))
+    paths = [a.path for _, _, a in attempts if a.path is not None]
+    refused = tuple(f"{side.value} {kind.value}: {a.why}" for side, kind, a in attempts if a.path is None)
     if not paths:
-        best = max(clearances, default=float("-inf"))
+        best = max(a.clearance_mm for _, _, a in attempts)
         raise NoSafePathError(
-            f"{level.value}: no safe path; the best leaves {best:.1f} mm of bone around a {config.diameter_mm:g} mm cannula",
+            f"{level.value}: no safe path on either side; the best leaves {best:.1f} mm of bone beside the cannula",
             level=level.value,
             best_clearance_mm=best,
-            refused=refused,
+            refused=list(refused),
         )
-    order = list(PathKind)
-    paths.sort(key=lambda p: (order.index(p.kind), p.side.value))
-    return TrajectoryPlan(level, tuple(paths), tuple(refused), budget, config.seed)
+    order, sides = list(PathKind), list(Side)
+    paths.sort(key=lambda p: (order.index(p.kind), sides.index(p.side)))
+    return TrajectoryPlan(level, tuple(paths), refused, setting.budget, config.seed)
 
 
-def wanted_tip(
-    vertebra: Vertebra, sign: float, kind: PathKind, cement: CementPlan | None, config: TrajectoryConfig
-) -> FloatArray:
-    """Where a tip should end: the body's anterior third, drawn to the height of the defect but inside standing bone."""
-    inside = vertebra.body.inside()
-    points = vertebra.body.grid.points(np.argwhere(inside))
-    front, back = np.percentile(points[:, 1], (1, 99))
-    y = back - config.target_depth * (back - front)
-    across = {PathKind.TRANSPEDICULAR: 1.0, PathKind.EXTRAPEDICULAR: 0.6, PathKind.CROSSING: -0.5, PathKind.CURVED: -1.0}[kind]
-    column = points[(np.abs(points[:, 1] - y) < 2) & (np.abs(points[:, 0]) < 8)]
-    low, high = np.percentile(column[:, 2], (2, 98)) if len(column) else (-5.0, 5.0)
-    z = (low + high) / 2
-    if cement is not None and not cement.defect.is_empty:
-        centre = vertebra.ct_lps_from_vertebra.inverse().apply(cement.defect.center_mass)
-        room = max(0.0, (high - low) / 2 - config.tip_margin_mm - config.diameter_mm / 2)
-        z += float(np.clip(centre[2] - z, -room, room))
-    return np.array([sign * across * config.off_midline_mm, y, z])
+def _side(setting: Setting, corridor: Corridor) -> list[tuple[PathKind, Attempt]]:
+    """Every kind of path on one side; a way round the pedicle only where the pedicle is too narrow for comfort."""
+    cannula, straight = _best_cannula(setting, corridor, PathKind.TRANSPEDICULAR)
+    tried = [(PathKind.TRANSPEDICULAR, straight)]
+    if straight.clearance_mm < setting.config.wanted_clearance_mm or straight.path is None:
+        tried.append((PathKind.EXTRAPEDICULAR, _best_cannula(setting, corridor, PathKind.EXTRAPEDICULAR)[1]))
+    if straight.path is None or straight.lines is None:
+        no = Attempt(None, "no straight way through this pedicle", straight.clearance_mm)
+        return [*tried, (PathKind.CROSSING, no), (PathKind.CURVED, no)]
+    tried.append((PathKind.CROSSING, _straight(setting, corridor, PathKind.CROSSING, cannula)))
+    tried.append((PathKind.CURVED, _curved(setting, corridor, cannula, straight.lines)))
+    return tried
 
 
-def _plan_one(
-    corridor: Corridor,
-    kind: PathKind,
-    cement: CementPlan | None,
-    ct: CtVolume | None,
-    budget: ErrorBudget,
-    config: TrajectoryConfig,
-) -> tuple[Trajectory | None, str, float]:
-    """One path, or why there is none, and the clearance that was reached."""
-    vertebra, radius = corridor.vertebra, config.diameter_mm / 2
-    tip = wanted_tip(vertebra, corridor.sign, kind, cement, config)
-    if kind is PathKind.CURVED:
-        straight = best_line(
-            corridor, wanted_tip(vertebra, corridor.sign, PathKind.TRANSPEDICULAR, cement, config), radius, config
+def _best_cannula(setting: Setting, corridor: Corridor, kind: PathKind) -> tuple[str, Attempt]:
+    """The first cannula that passes with the wanted clearance, else the one that leaves most bone."""
+    best: tuple[str, Attempt] | None = None
+    for cannula in setting.config.cannulas:
+        attempt = _straight(setting, corridor, kind, cannula)
+        if attempt.path is not None and attempt.clearance_mm >= setting.config.wanted_clearance_mm:
+            return cannula, attempt
+        if best is None or (attempt.path is not None, attempt.clearance_mm) > (best[1].path is not None, best[1].clearance_mm):
+            best = cannula, attempt
+    assert best is not None  # the configuration holds at least one cannula
+    return best
+
+
+def _straight(setting: Setting, corridor: Corridor, kind: PathKind, cannula: str) -> Attempt:
+    """Search, measure finely and judge one straight path."""
+    task = setting.task(corridor, kind, cannula)
+    found = search(task)
+    if found is None:
+        return Attempt(None, "no bone where the pedicle should be, or no room for a tip in the body", float("-inf"))
+    lines = found.lines
+    pedicle = measure_pedicle(corridor, lines, FINE)
+    path = measure_path(corridor, lines, setting.config.pathway_mm, FINE, closed=task.guarded)
+    clearance = float(clearance_mm(task, pedicle)[0])
+    against = objections(task, pedicle, path)
+    if against:
+        return Attempt(None, f"{cannula}: " + "; ".join(against), clearance)
+    points = np.vstack([path.entry[0], lines.tip[0]])
+    margins = (float(path.endplate_mm[0]) - task.radius_mm, float(path.ahead_mm[0]), float(path.canal_mm[0]) - task.radius_mm)
+    trajectory = _trajectory(setting, task, lines, points, clearance, margins, _warnings(setting, task, path))
+    if trajectory is None:
+        return Attempt(None, f"{cannula}: the way from the skin leads through air inside the patient (lung)", clearance)
+    return Attempt(trajectory, "", clearance, lines)
+
+
+def _curved(setting: Setting, corridor: Corridor, cannula: str, straight: Lines) -> Attempt:
+    """Bend the straight path of this side over to the other half."""
+    task = setting.task(corridor, PathKind.CURVED, cannula)
+    pedicle = measure_pedicle(corridor, straight, FINE)
+    clearance = float(clearance_mm(task, pedicle)[0])
+    curve = search_curve(task, straight)
+    if curve is None:
+        config = setting.config
+        return Attempt(
+            None,
+            f"no bend up to {config.largest_bend_deg:g}° and {config.longest_curve_mm:g} mm stays inside the body's other half",
+            clearance,
         )
-        line, waypoints = straight, _bent(corridor, straight, tip, config)
-        if waypoints is None:
-            return (
-                None,
-                f"no bend up to {config.bend_deg:g}° stays {config.body_margin_mm:g} mm inside the body",
-                straight.clearance_mm,
-            )
-    else:
-        lateral = EXTRAPEDICULAR_SHIFT_MM if kind is PathKind.EXTRAPEDICULAR else 0.0
-        line = best_line(corridor, tip, radius, config, lateral)
-        waypoints = np.array([corridor.entry(line.through, line.target), line.target])
-    clearance = line.clearance_mm if kind is not PathKind.EXTRAPEDICULAR else line.canal_mm
-    if line.canal_mm < config.least_canal_mm:
-        return None, f"{line.canal_mm:.1f} mm from the canal, {config.least_canal_mm:g} mm needed", clearance
-    if clearance < config.least_clearance_mm:
-        return None, f"the pedicle leaves {clearance:.1f} mm around the cannula", clearance
-    if line.body_mm < 0 and kind is not PathKind.EXTRAPEDICULAR:
-        return None, f"the cannula comes {-line.body_mm:.1f} mm out of the body", clearance
-    ahead = (waypoints[1] - waypoints[0]) / np.linalg.norm(waypoints[1] - waypoints[0])
-    world = vertebra.ct_lps_from_vertebra
-    probability = breach_probability(corridor, waypoints[0], waypoints[1], radius, budget, config.samples, config.seed)
-    trajectory = Trajectory(
-        corridor.side,
-        kind,
-        world.apply(waypoints),
-        config.diameter_mm,
-        grade(clearance),
-        corridor.margins(waypoints[0], waypoints[1], radius),
-        clearance,
-        line.canal_mm,
-        float(-vertebra.whole.at(waypoints[-1])) - radius,
-        float(vertebra.voxel_mm[0]) / 2,
-        probability,
-        float(np.degrees(np.arctan2(-corridor.sign * ahead[0], -ahead[1]))),
-        float(np.degrees(np.arctan2(-ahead[2], -ahead[1]))),
-        skin_distance(ct, world.apply(waypoints[0]), world.rotate(-ahead)) if ct is not None else None,
-        _warnings(kind, clearance, vertebra, line),
+    path = measure_path(corridor, curve.lines, setting.config.pathway_mm, FINE)
+    points = np.vstack([path.entry[0], curve.bend, curve.tip])
+    endplate = min(curve.endplate_mm, float(path.endplate_mm[0]) - task.radius_mm)
+    canal = min(curve.canal_mm, float(path.canal_mm[0]) - task.radius_mm)
+    said = (*_warnings(setting, task, path), f"bent by {curve.bend_deg:.0f}° inside the body: needs a curved needle")
+    trajectory = _trajectory(setting, task, curve.lines, points, clearance, (endplate, curve.ahead_mm, canal), said)
+    if trajectory is None:
+        return Attempt(None, "the way from the skin leads through air inside the patient (lung)", clearance)
+    return Attempt(trajectory, "", clearance, curve.lines)
+
+
+def _trajectory(
+    setting: Setting,
+    task: Task,
+    lines: Lines,
+    points: FloatArray,
+    clearance: float,
+    margins: tuple[float, float, float],
+    warnings: tuple[str, ...],
+) -> Trajectory | None:
+    """One path in ct_lps with all that is known about it; ``None`` where air inside the patient lies before the bone.
+
+    Args:
+        points: (n, 3) waypoints, lateral coordinates. margins: to endplates, ahead of the tip, to the canal, mm.
+    """
+    corridor, config, vertebra = task.corridor, setting.config, setting.vertebra
+    waypoints = corridor.to_lps(points)
+    ahead = waypoints[1] - waypoints[0]
+    skin = None
+    if setting.ct is not None:
+        way = way_in(setting.ct, waypoints[0], ahead / np.linalg.norm(ahead), config.air_hu)
+        if way.through_air:
+            return None
+        skin = way.skin_mm
+    probability = breach_probability(
+        corridor, lines, points[0], task.radius_mm, task.guarded, setting.budget, config.breach_samples, config.seed
     )
-    return trajectory, "", clearance
+    converging, sagittal = angles_deg(lines.direction[0])
+    return Trajectory(
+        corridor.side,
+        task.kind,
+        waypoints,
+        2 * task.radius_mm,
+        grade(clearance),
+        wall_margins(corridor, lines, task.radius_mm),
+        clearance,
+        margins[2],
+        margins[0],
+        margins[1],
+        float(vertebra.voxel_mm[0]) / 2,
+        probability.value,
+        probability.standard_error,
+        float(converging),
+        float(sagittal),
+        skin,
+        (*warnings, *_doubts(setting, task, clearance)),
+    )
 
 
-def _bent(corridor: Corridor, straight: Line, tip: FloatArray, config: TrajectoryConfig) -> FloatArray | None:
-    """Entry, bend and tip of a needle that turns inside the body, or ``None`` where no bend fits."""
-    entry = corridor.entry(straight.through, straight.target)
-    ahead = (straight.target - entry) / np.linalg.norm(straight.target - entry)
-    length = float(np.linalg.norm(straight.target - entry))
-    best: tuple[float, FloatArray] | None = None
-    for along in np.arange(0.3, 0.95, 0.05) * length:
-        bend = entry + along * ahead
-        if corridor.behind_wall(bend) > -4:
-            continue
-        turn = tip - bend
-        angle = float(np.degrees(np.arccos(np.clip(turn @ ahead / np.linalg.norm(turn), -1, 1))))
-        way = bend + np.linspace(0, 1, 30)[:, None] * turn
-        margin = float((-corridor.vertebra.body.at(way)).min()) - config.curved_diameter_mm / 2
-        if angle <= config.bend_deg and margin >= config.body_margin_mm and (best is None or margin > best[0]):
-            best = (margin, np.array([entry, bend, tip]))
-    return None if best is None else best[1]
-
-
-def _warnings(kind: PathKind, clearance: float, vertebra: Vertebra, line: Line) -> tuple[str, ...]:
+def _warnings(setting: Setting, task: Task, path: PathMeasures) -> tuple[str, ...]:
+    """What a surgeon should know about the way in."""
     said = []
-    half = float(vertebra.voxel_mm[0]) / 2
+    config = setting.config
+    if path.other_mm[0] < task.radius_mm:
+        said.append(f"the cannula touches a neighbouring vertebra (axis {path.other_mm[0]:.1f} mm from its surface): facet joint")
+    if path.incidence_cos[0] < config.least_incidence_cos:
+        said.append(
+            f"flat entry, {np.degrees(np.arccos(np.clip(path.incidence_cos[0], -1, 1))):.0f}° off the surface's normal: may skive"
+        )
+    if path.ahead_mm[0] < config.anterior_margin_mm:
+        said.append(f"only {path.ahead_mm[0]:.1f} mm of bone ahead of the tip")
+    return tuple(said)
+
+
+def _doubts(setting: Setting, task: Task, clearance: float) -> tuple[str, ...]:
+    """What speaks against trusting a clearance."""
+    half = float(setting.vertebra.voxel_mm[0]) / 2
+    said = []
+    if task.kind is PathKind.EXTRAPEDICULAR:
+        said.append("extrapedicular: clearance is to the canal; ribs, pleura and segmental vessels are not modelled")
+    elif clearance < setting.config.wanted_clearance_mm:
+        said.append(f"clearance {clearance:.1f} mm is below the wanted {setting.config.wanted_clearance_mm:g} mm")
     if clearance < half:
         said.append(f"clearance {clearance:.1f} mm is within half a voxel ({half:.1f} mm) of the wall")
-    if kind is PathKind.EXTRAPEDICULAR:
-        said.append("extrapedicular: clearance is to the canal; pleura and segmental vessels are not modelled")
-    if line.body_mm < 1.0:
-        said.append(f"only {line.body_mm:.1f} mm of bone beside the cannula within the body")
     return tuple(said)

@@ -1,108 +1,144 @@
-"""The best straight line through a corridor: all of a coarse grid, then a local descent from the best few."""
+"""Global search over gates in the pedicle and tips in the body, then compass search around the best few.
+
+The lattice covers every line that can pass a pedicle; compass search (Kolda, Lewis and Torczon 2003, generating set search)
+refines without derivatives. No random numbers: the same fields give the same path.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import attrs
 import numpy as np
-from scipy.optimize import minimize
 
 from planning_core.geometry.arrays import FloatArray
-from planning_core.trajectory.config import TrajectoryConfig
 from planning_core.trajectory.corridor import Corridor
+from planning_core.trajectory.cost import Task, path_cost, pedicle_cost
+from planning_core.trajectory.measures import Lines, measure_path, measure_pedicle
 
-ISTHMUS_STEPS = np.arange(-3.0, 3.1, 1.5)
-STARTS = 3
+GATE_STEP_MM = 1.0
+TIP_STEP_MM = 3.0
+BESIDE_CANAL_MM = 15.0
+GATE_HEIGHT_MM = (-12.0, 22.0)
+MOST_GATES = 60
+MOST_LINES = 600
+STARTS = 6
+FIRST_STEP_MM = 1.2
+LAST_STEP_MM = 0.05
+MOST_ROUNDS = 40
 
 
 @attrs.frozen(eq=False)
-class Line:
-    """A straight path in the vertebra's frame: the point it passes at the isthmus, its tip, and what it is worth."""
+class Found:
+    """The best line of a search and its cost."""
 
-    through: FloatArray
-    target: FloatArray
+    lines: Lines
     cost: float
-    clearance_mm: float
-    canal_mm: float
-    body_mm: float
 
 
-def best_line(
-    corridor: Corridor, wanted: FloatArray, radius_mm: float, config: TrajectoryConfig, lateral_mm: float = 0.0
-) -> Line:
-    """Search entry and tip together.
-
-    Args:
-        wanted: (3,) where the tip should be. lateral_mm: shift of the isthmus search (extrapedicular).
-
-    The cost falls with clearance to the wall (up to 3 mm), to the canal and within the body, and rises with the way from
-    the wanted tip and with angles outside their limits. Same input, same line.
-    """
-    u, v = np.meshgrid(ISTHMUS_STEPS, ISTHMUS_STEPS, indexing="ij")
-    centre = corridor.centre + np.array([corridor.sign * lateral_mm, 0.0, 0.0])
-    through = centre + np.stack([u.ravel(), np.zeros(u.size), v.ravel()], axis=1)
-    spread = [np.arange(-9, 9.1, 3.0), np.arange(-6, 6.1, 4.0), np.arange(-9, 9.1, 3.0)]
-    tips = wanted + np.stack([a.ravel() for a in np.meshgrid(*spread, indexing="ij")], axis=1)
-    tips = tips[-corridor.vertebra.whole.at(tips) > radius_mm]
-    if len(tips) == 0:
-        tips = wanted[None]
-    pairs = np.array([(a, b) for a in range(len(through)) for b in range(len(tips))])
-    cost = _cost(corridor, through[pairs[:, 0]], tips[pairs[:, 1]], wanted, radius_mm, config)
-    order = np.argsort(cost, kind="stable")
-    starts: list[np.ndarray] = [pairs[order[0]]]
-    for candidate in order[1:400]:
-        pair = pairs[candidate]
-        if len(starts) < STARTS and all(np.linalg.norm(tips[pair[1]] - tips[s[1]]) > 4 for s in starts):
-            starts.append(pair)
-    return min(
-        (_descend(corridor, through[a], tips[b], wanted, radius_mm, config) for a, b in starts), key=lambda line: line.cost
-    )
+def search(task: Task) -> Found | None:
+    """The cheapest straight path of one kind on one side; ``None`` where the lattice is empty."""
+    gates, tips = gate_lattice(task), tip_lattice(task)
+    if not len(gates) or not len(tips):
+        return None
+    lines = Lines(np.repeat(gates, len(tips), axis=0), np.tile(tips, (len(gates), 1)))
+    rough = pedicle_cost(task, lines, measure_pedicle(task.corridor, lines))
+    best = np.argsort(rough, kind="stable")[:MOST_LINES]
+    lines = lines.take(best)
+    cost = rough[best] + path_cost(task, measure_path(task.corridor, lines, task.config.pathway_mm, closed=task.guarded))
+    return refine(task, lines.take(_apart(lines, cost)))
 
 
-def _descend(
-    corridor: Corridor, through: FloatArray, tip: FloatArray, wanted: FloatArray, radius_mm: float, config: TrajectoryConfig
-) -> Line:
-    start = np.array([through[0], through[2], *tip])
-
-    def cost(x: FloatArray) -> float:
-        point = np.array([[x[0], through[1], x[1]]])
-        return float(_cost(corridor, point, x[None, 2:], wanted, radius_mm, config)[0])
-
-    simplex = start + np.vstack([np.zeros(5), np.diag([1.0, 1.0, 2.0, 2.0, 2.0])])
-    solved = minimize(
-        cost, start, method="Nelder-Mead", options={"initial_simplex": simplex, "maxfev": 160, "xatol": 0.05, "fatol": 1e-3}
-    )
-    point, target = np.array([solved.x[0], through[1], solved.x[1]]), solved.x[2:]
-    pedicle, canal, body = corridor.clearances(point[None], target[None], radius_mm)
-    return Line(point, target, float(solved.fun), float(pedicle[0]), float(canal[0]), float(body[0]))
+def total_cost(task: Task, lines: Lines) -> FloatArray:
+    """(n,) cost of lines."""
+    near = pedicle_cost(task, lines, measure_pedicle(task.corridor, lines))
+    return np.asarray(near + path_cost(task, measure_path(task.corridor, lines, task.config.pathway_mm, closed=task.guarded)))
 
 
-def _cost(
-    corridor: Corridor,
-    through: FloatArray,
-    target: FloatArray,
-    wanted: FloatArray,
-    radius_mm: float,
-    config: TrajectoryConfig,
-) -> FloatArray:
-    pedicle, canal, body = corridor.clearances(through.copy(), target.copy(), radius_mm)
-    tip = -corridor.vertebra.whole.at(target)
-    ahead = target - through
-    ahead /= np.linalg.norm(ahead, axis=1, keepdims=True)
-    convergence = np.degrees(np.arctan2(-corridor.sign * ahead[:, 0], -ahead[:, 1]))
-    sagittal = np.degrees(np.arctan2(-ahead[:, 2], -ahead[:, 1]))
-    cost = -2.0 * np.clip(pedicle, -6, 3) - 0.6 * np.clip(canal, -6, 4)
-    cost += 6.0 * _short(canal, config.least_canal_mm) + 3.0 * _short(body, config.body_margin_mm)
-    cost += 2.0 * _short(tip, config.tip_margin_mm) + 4.0 * _short(pedicle, config.least_clearance_mm)
-    cost += 0.02 * ((target - wanted) ** 2 @ np.array([1.0, 1.0, 0.5]))
-    cost += 0.3 * (_outside(convergence, config.convergence_deg) + _outside(sagittal, config.sagittal_deg))
-    return np.asarray(cost)
+def gate_lattice(task: Task) -> FloatArray:
+    """(n, 3) points half way along the pedicle, deepest in bone first; beside the pedicle for an extrapedicular path."""
+    corridor = task.corridor
+    x = np.arange(0.3 * corridor.canal_half_width_mm, corridor.canal_half_width_mm + BESIDE_CANAL_MM, GATE_STEP_MM)
+    z = np.arange(*GATE_HEIGHT_MM, GATE_STEP_MM)
+    px, pz = (a.ravel() for a in np.meshgrid(x, z, indexing="ij"))
+    points = on_gate_plane(corridor, np.column_stack([px, pz]))
+    depth = corridor.depth(points)
+    if task.guarded:
+        order = np.argsort(-depth, kind="stable")[:MOST_GATES]
+        return points[order[depth[order] > 0]]
+    bone = depth > 0
+    if not bone.any():
+        return points[:0]
+    centre = points[depth.argmax()]
+    beside = (points[:, 0] >= centre[0]) & (np.abs(points[:, 2] - centre[2]) < 8) & (points[:, 0] < centre[0] + BESIDE_CANAL_MM)
+    return points[beside][::2]
 
 
-def _short(value: FloatArray, least: float) -> FloatArray:
-    return np.clip(least - value, 0, 8)
+def on_gate_plane(corridor: Corridor, xz: FloatArray) -> FloatArray:
+    """Lateral points (n, 3) half way along the pedicle at (n, 2) x and z."""
+    y = corridor.wall[0] + corridor.wall[1] * xz[:, 0] + corridor.wall[2] * xz[:, 1] + corridor.pedicle_end_mm / 2
+    return np.column_stack([xz[:, 0], y, xz[:, 1]])
 
 
-def _outside(value: FloatArray, limits: Sequence[float]) -> FloatArray:
-    return np.maximum(limits[0] - value, 0) + np.maximum(value - limits[1], 0)
+def tip_lattice(task: Task) -> FloatArray:
+    """(n, 3) places in the front half of the body with room for the cannula, around the aim."""
+    corridor, config = task.corridor, task.config
+    low, high = task.lateral_mm
+    x = _around(task.aim[0], low, high)
+    y = _around(task.aim[1], corridor.front_mm + 2.0, (corridor.front_mm + corridor.back_mm) / 2)
+    z = _around(task.aim[2], task.aim[2] - 12, task.aim[2] + 12)
+    points = np.stack(np.meshgrid(x, y, z, indexing="ij"), axis=-1).reshape(-1, 3)
+    room = np.minimum(corridor.depth(points), corridor.endplate_distance(points)) - task.radius_mm
+    return points[room >= config.least_endplate_mm]
+
+
+def refine(task: Task, starts: Lines) -> Found:
+    """Compass search from several starts at once over gate (x, z) and tip (x, y, z), also moved and turned together."""
+    moves = _moves()
+    states = np.column_stack([starts.gate[:, [0, 2]], starts.tip])
+    costs = total_cost(task, starts)
+    steps = np.full(len(states), FIRST_STEP_MM)
+    for _ in range(MOST_ROUNDS):
+        trial = states[:, None, :] + steps[:, None, None] * moves
+        cost = total_cost(task, _lines(task.corridor, trial.reshape(-1, 5))).reshape(len(states), -1)
+        choice = cost.argmin(axis=1)
+        lowest = cost[np.arange(len(states)), choice]
+        better = lowest < costs - 1e-9
+        states = np.where(better[:, None], trial[np.arange(len(states)), choice], states)
+        costs = np.where(better, lowest, costs)
+        steps = np.where(better, steps, steps / 2)
+        if (steps < LAST_STEP_MM).all():
+            break
+    first = int(costs.argmin())
+    return Found(_lines(task.corridor, states[first : first + 1]), float(costs[first]))
+
+
+def _lines(corridor: Corridor, states: FloatArray) -> Lines:
+    return Lines(on_gate_plane(corridor, states[:, :2]), states[:, 2:])
+
+
+def _moves() -> FloatArray:
+    """(22, 5) directions: each coordinate alone, gate and tip together, gate and tip against each other."""
+    single = np.vstack([np.eye(5), -np.eye(5)])
+    coupled = [[a, 0, b, 0, 0] for a in (-0.5, 0.5) for b in (-1, 1)] + [[0, a, 0, 0, b] for a in (-0.5, 0.5) for b in (-1, 1)]
+    diagonal = [[a, b, 0, 0, 0] for a in (-0.7, 0.7) for b in (-0.7, 0.7)]
+    return np.vstack([single, coupled, diagonal])
+
+
+def _around(middle: float, low: float, high: float) -> FloatArray:
+    """Steps away from a middle in both directions, inside a range."""
+    n = int(np.ceil((high - low) / TIP_STEP_MM)) + 1
+    values = middle + TIP_STEP_MM * np.arange(-n, n + 1)
+    return np.asarray(values[(values >= low - 1e-9) & (values <= high + 1e-9)])
+
+
+def _apart(lines: Lines, cost: FloatArray) -> np.ndarray:
+    """The cheapest lines whose gates or tips differ, so that starts do not all lie in one hollow."""
+    chosen: list[int] = []
+    for n in np.argsort(cost, kind="stable"):
+        near = [
+            np.abs(lines.gate[n] - lines.gate[c]).max() < 1.5 and np.abs(lines.tip[n] - lines.tip[c]).max() < 3.5 for c in chosen
+        ]
+        if not any(near):
+            chosen.append(int(n))
+        if len(chosen) == STARTS:
+            break
+    return np.array(chosen)
