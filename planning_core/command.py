@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; returns the exit status (docs/exit_codes.md)."""
-    given = parser().parse_args(arguments)
+    given = parser().parse_args(_joined(list(sys.argv[1:] if arguments is None else arguments)))
     try:
         result = _plan(given)
     except PkpError as error:
@@ -65,6 +65,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_status
     print(json.dumps(result) if given.json else _summary(result))
     return REFUSED_STATUS if result["verdict"] == "refuse" else 0
+
+
+def _joined(arguments: list[str]) -> list[str]:
+    """``--at -1,2,3`` as one word, which argparse would else take for an option."""
+    if "--at" in arguments[:-1]:
+        at = arguments.index("--at")
+        arguments[at : at + 2] = [f"--at={arguments[at + 1]}"]
+    return arguments
 
 
 def _plan(given: argparse.Namespace) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def find_canal_in(whole: DistanceField) -> Canal | None:
     spacing = float(whole.grid.spacing_mm[0])
     points = whole.grid.all_points()
     for closing_mm in (0.0, 1.0, 2.0, 3.5, 5.0):
-        solid: BoolArray = np.less(whole.values, closing_mm)
+        solid: BoolArray = (whole.values - np.float32(closing_mm)) < 0
         holes = np.zeros(solid.shape, bool)
         for k in range(solid.shape[0]):
             if abs(points[k, 0, 0, 2]) > 22:
@@ -59,7 +59,7 @@ def find_canal_in(whole: DistanceField) -> Canal | None:
             filled = ndi.binary_fill_holes(solid[k]) & ~solid[k]
             parts, count = ndi.label(filled)
             for n in range(1, count + 1):
-                part = parts == n
+                part: BoolArray = np.asarray(parts == n)
                 x, y = points[k][part][:, :2].mean(axis=0)
                 # closing by c mm also shrank the hole by c all round
                 area = (np.sqrt(part.sum() * spacing**2 / np.pi) + closing_mm) ** 2 * np.pi
@@ -67,8 +67,8 @@ def find_canal_in(whole: DistanceField) -> Canal | None:
                     holes[k] |= part
         if (closing_mm == 0 and holes.any(axis=(1, 2)).sum() * spacing >= 4) or (closing_mm > 0 and holes.any()):
             if closing_mm:
-                shape = ndi.distance_transform_edt(~holes, spacing) < closing_mm
-                holes = shape & (whole.values > 0) & holes.any(axis=(1, 2))[:, None, None]
+                grown = ndi.distance_transform_edt(~holes, spacing) < closing_mm
+                holes = np.asarray(grown & (whole.values > 0) & holes.any(axis=(1, 2))[:, None, None])
             return _canal(holes, points, whole.grid)
     return None
 

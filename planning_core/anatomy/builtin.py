@@ -114,8 +114,7 @@ def _cut(one: VertebraInstance, grid: Grid) -> str | None:
 
 
 def _boundary(one: VertebraInstance) -> DistanceField:
-    inside = one.this > 0.5
-    return DistanceField.from_mask(inside, one.grid)
+    return DistanceField.from_mask(one.this > 0.5, one.grid)
 
 
 def weights_sha256(folder: Path = WEIGHTS) -> str:

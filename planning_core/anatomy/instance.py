@@ -16,6 +16,8 @@ from planning_core.geometry.arrays import Float32Array, FloatArray
 from planning_core.imaging.resample import CoarseCt
 
 LEAST_ML = 3.0
+NEAR_MM = 3.0
+NEAR_DEG = 6.0
 
 
 @attrs.frozen(eq=False)
@@ -63,7 +65,9 @@ def segment_instances(ct: CoarseCt, poses: Sequence[VertebraPose], network: Netw
     first = _without_doubles(first)
     if not first:
         return []
-    again = [_look(ct, pose, network) for pose in _corrected(first)]
+    again = [
+        one if _near(one.pose, pose) else _look(ct, pose, network) for one, pose in zip(first, _corrected(first), strict=True)
+    ]
     return _without_doubles([i for i in again if i.volume_ml > LEAST_ML])
 
 
@@ -88,6 +92,12 @@ def _corrected(instances: Sequence[VertebraInstance]) -> list[VertebraPose]:
     centres = np.array([i.centre_lps_mm for i in instances])
     ups = chain_directions(centres) if len(centres) > 1 else np.array([instances[0].pose.superior])
     return [VertebraPose.facing(c, up, i.backwards) for c, up, i in zip(centres, ups, instances, strict=True)]
+
+
+def _near(a: VertebraPose, b: VertebraPose) -> bool:
+    """Whether two poses differ so little that a second look would show the same."""
+    turned = np.degrees(np.arccos(np.clip((np.trace(a.axes.T @ b.axes) - 1) / 2, -1, 1)))
+    return bool(np.linalg.norm(a.centre_lps_mm - b.centre_lps_mm) < NEAR_MM and turned < NEAR_DEG)
 
 
 def _without_doubles(instances: Sequence[VertebraInstance], least_gap_mm: float = 9.0) -> list[VertebraInstance]:

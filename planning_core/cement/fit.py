@@ -26,7 +26,7 @@ class Fit:
     """The template in place.
 
     Args:
-        ideal: intact body, in the target's frame, on its grid.
+        ideal: intact body, in the target's frame, on the template's grid.
         move: T_vertebra_<level>_template.
         residual_mm: spread of the residual structures about the template (robust, one sigma).
         bias_mm: their mean signed offset; negative: the target lies inside the template (mask too small).
@@ -64,7 +64,8 @@ def fit_template(target: Vertebra, template: Template) -> Fit:
     middle = float(np.median(left))
     frame = target.frame
     to_template = RigidTransform.from_parts("template", frame, Rotation.from_rotvec(solved.x[:3]).as_matrix(), solved.x[3:])
-    ideal = DistanceField(template.body.at(to_template.apply(target.body.grid.all_points())), target.body.grid)
+    grid = template.body.grid
+    ideal = DistanceField(template.body.at(to_template.apply(grid.all_points())), grid)
     return Fit(
         ideal, to_template.inverse(), 1.4826 * float(np.median(np.abs(left - middle))), float(np.mean(np.clip(left, -3, 3)))
     )

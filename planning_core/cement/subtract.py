@@ -51,7 +51,7 @@ def subtract(target: Vertebra, ideal: DistanceField, config: CementConfig) -> De
     Raises:
         BooleanError: |A−B| differs from |A| − |A∩B| by more than 1e-6 of |A|.
     """
-    body = target.body
+    body = DistanceField(target.body.at(ideal.grid.all_points()), ideal.grid)
     columns = ndi.distance_transform_edt(~(body.values < 0).any(axis=0)) * float(body.grid.spacing_mm[0])
     footprint = columns <= config.footprint_margin_mm + 0.5
     outside = np.where(footprint, -np.inf, 1.0).astype(np.float32)[None]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import attrs
 import numpy as np
+import scipy.ndimage as ndi
 
 from planning_core.anatomy.config import AnatomyConfig
 from planning_core.anatomy.fracture import expected_heights
@@ -14,13 +15,16 @@ from planning_core.anatomy.vertebra import Heights, Spine, Vertebra
 from planning_core.geometry import DistanceField, Grid
 from planning_core.geometry.arrays import FloatArray
 
+ROOM_MM = 16.0
+"""The collapsed body's box is widened by this much: an ideal body has to fit in after it moved."""
+
 
 @attrs.frozen(eq=False)
 class Template:
     """An intact vertebra in the target's frame, before it is fitted.
 
     Args:
-        body, whole: signed distance, mm, on the target's grid.
+        body: signed distance, mm, around the target's body. whole: the same of the whole vertebra, on a coarser grid.
         expected: heights it has. source: ``two neighbours``, ``one neighbour``, ``level trend`` or
             ``typical proportions``.
         members: levels it was made of.
@@ -55,17 +59,26 @@ def make_template(
     weight /= weight.sum()
     girth = _girth(target, [spine.vertebrae[v] for v in used], weight)
     bodies, wholes = [], []
+    grid, coarse = _grids(target)
     for name in used:
         neighbour = spine.vertebrae[name]
         scale = np.array([*(girth / _width_depth(neighbour)), _height(expected) / _height(neighbour.heights)])
         # the posterior wall is what both share: put wall on wall rather than centre on centre
         shift = target.wall[0] - neighbour.wall[0] * scale[1]
-        bodies.append(_scaled(neighbour.body, target.body.grid, scale, shift))
-        wholes.append(_scaled(neighbour.whole, target.body.grid, scale, shift))
+        bodies.append(_scaled(neighbour.body, grid, scale, shift))
+        wholes.append(_scaled(neighbour.whole, coarse, scale, shift))
     body = np.tensordot(weight, np.stack(bodies), axes=1)
     whole = np.tensordot(weight, np.stack(wholes), axes=1)
-    grid = target.body.grid
-    return Template(DistanceField(body, grid), DistanceField(whole, grid), expected, source, used)
+    return Template(DistanceField(body, grid), DistanceField(whole, coarse), expected, source, used)
+
+
+def _grids(target: Vertebra) -> tuple[Grid, Grid]:
+    """The target's grid around its body, for the template's body, and half as fine everywhere, for the fit."""
+    grid, inside = target.body.grid, target.body.inside()
+    reach = round(ROOM_MM / float(grid.spacing_mm[0]))
+    box = ndi.find_objects(inside.astype(np.uint8))[0]
+    near = tuple(slice(max(0, s.start - reach), min(n, s.stop + reach)) for s, n in zip(box, grid.shape, strict=True))
+    return grid.crop(near), grid.resampled(2 * float(grid.spacing_mm[0]))  # type: ignore[arg-type]
 
 
 def _height(heights: Heights) -> float:
@@ -90,7 +103,7 @@ def _girth(target: Vertebra, neighbours: Sequence[Vertebra], weight: FloatArray)
 
 def _stretched(target: Vertebra, expected: Heights) -> DistanceField:
     """The body pulled up and down, column by column, until its rims have the expected heights."""
-    grid = target.body.grid
+    grid, _ = _grids(target)
     places = grid.all_points()
     own = target.heights
     front = max(1.0, expected.anterior_mm / own.anterior_mm)

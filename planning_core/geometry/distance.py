@@ -11,6 +11,9 @@ from planning_core.geometry.arrays import BoolArray, Float32Array, FloatArray, f
 from planning_core.geometry.grid import Grid
 from planning_core.geometry.transform import FrameMismatchError, RigidTransform
 
+NEAR_MM = 12.0
+"""Distances are exact up to here from a mask's bounding box, and an upper estimate beyond."""
+
 
 @attrs.frozen(eq=False)
 class DistanceField:
@@ -40,8 +43,12 @@ class DistanceField:
         if not mask.any():
             return cls(np.full(grid.shape, np.float32(1e3)), grid)
         spacing = grid.spacing_mm[::-1]
-        padded = np.pad(mask, 1)
-        field = (_to_face(~padded, spacing) - _to_face(padded, spacing))[1:-1, 1:-1, 1:-1]
+        reach = np.ceil(NEAR_MM / spacing).astype(int)
+        box = ndi.find_objects(mask.astype(np.uint8))[0]
+        near = tuple(slice(max(0, s.start - r), min(n, s.stop + r)) for s, r, n in zip(box, reach, mask.shape, strict=True))
+        padded = np.pad(mask[near], 1)
+        exact = (_to_face(~padded, spacing) - _to_face(padded, spacing))[1:-1, 1:-1, 1:-1]
+        field = _beyond(exact, near, mask.shape, spacing)
         sigma = np.full(3, 0.5) if smooth_mm is None else smooth_mm / spacing
         if sigma.any():
             field = ndi.gaussian_filter(field, sigma)
@@ -82,6 +89,19 @@ class DistanceField:
                 right=self.grid.frame,
             )
         return DistanceField(self.at(transform.inverse().apply(grid.all_points())), grid)
+
+
+def _beyond(exact: Float32Array, near: tuple[slice, ...], shape: tuple[int, ...], spacing: FloatArray) -> Float32Array:
+    """A field known in a box, carried on outside it: the border's value plus the way to the box."""
+    if exact.shape == shape:
+        return exact
+    field = np.pad(exact, [(s.start, n - s.stop) for s, n in zip(near, shape, strict=True)], mode="edge")
+    away = np.zeros((1, 1, 1))
+    for axis, (s, n, h) in enumerate(zip(near, shape, spacing, strict=True)):
+        k = np.arange(n)
+        over = np.maximum(np.maximum(s.start - k, k - s.stop + 1), 0) * h
+        away = away + (over**2).reshape([-1 if a == axis else 1 for a in range(3)])
+    return np.asarray(field + np.sqrt(away), dtype=np.float32)
 
 
 def _to_face(mask: BoolArray, spacing: FloatArray) -> Float32Array:

@@ -41,10 +41,13 @@ def aim_point(
         PathKind.EXTRAPEDICULAR: (0.5 * lane, (0.0, edge)),
         PathKind.CURVED: (-lane, (-edge, -radius_mm)),
     }[kind]
-    length = corridor.back_mm - corridor.front_mm
-    y = corridor.front_mm + config.depth_share * length
+    length = corridor.back_mm - corridor.front(0.0)
+    front = corridor.front(x)
+    y = front + config.depth_share * length
     if defect is not None:
-        y = float(np.clip(defect[1], corridor.front_mm + 0.2 * length, corridor.front_mm + 0.4 * length))
+        y = float(
+            np.clip(defect[1], front + config.defect_depth_share[0] * length, front + config.defect_depth_share[1] * length)
+        )
     bottom, top = corridor.middle_z(x, y)
     z = (bottom + top) / 2
     if defect is not None:

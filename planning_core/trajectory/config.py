@@ -90,6 +90,9 @@ class TrajectoryConfig(BaseModel):
     depth_share: float = Field(
         0.26, gt=0, lt=0.5, description="aim: this share of the body's depth behind its front (anterior third)"
     )
+    defect_depth_share: tuple[float, float] = Field(
+        (0.2, 0.4), description="a defect draws the aim to its own depth within these shares; assumed"
+    )
     crossing_share: float = Field(
         0.06, ge=0, lt=0.5, description="a crossing tip lies this share of the width beyond the midline"
     )

@@ -12,7 +12,7 @@ from planning_core.geometry import DistanceField, RigidTransform
 from planning_core.geometry.arrays import FloatArray, frozen_float64
 
 CANAL_SLAB_MM = 12.0
-MIDDLE_SLAB_MM = 6.0
+STRIP_MM = 2.0
 CORE_SHARE = 0.42
 CORE_AHEAD_MM = 5.0
 
@@ -31,7 +31,8 @@ class Corridor:
         pedicle_end_mm: how far behind the wall the pedicle ends: the canal's middle depth.
         canal_half_width_mm: of the canal at the pedicle's height.
         top, bottom: (nj, ni) z of the endplates over the grid's columns.
-        width_mm, front_mm, back_mm: of the body: width, y of its front in the midline, y of its posterior wall there.
+        columns: (n, 2) lateral x and y of the body's columns.
+        width_mm, back_mm: width of the body's front half, y of its posterior wall in the midline.
         others: neighbouring vertebrae, each with the transform from this vertebra's frame into its own.
         to_ct: T_ct_lps_vertebra.
     """
@@ -46,8 +47,8 @@ class Corridor:
     canal_half_width_mm: float
     top: FloatArray = attrs.field(converter=frozen_float64)
     bottom: FloatArray = attrs.field(converter=frozen_float64)
+    columns: FloatArray = attrs.field(converter=frozen_float64)
     width_mm: float
-    front_mm: float
     back_mm: float
     others: tuple[tuple[RigidTransform, DistanceField], ...]
     to_ct: RigidTransform
@@ -96,6 +97,11 @@ class Corridor:
             nearest = np.minimum(nearest, field.at(transform.apply(framed)))
         return nearest
 
+    def front(self, x: float) -> float:
+        """y of the body's anterior wall at a lateral coordinate, mm."""
+        near = np.abs(self.columns[:, 0] - x) < STRIP_MM
+        return float((self.columns[near] if near.any() else self.columns)[:, 1].min())
+
     def middle_z(self, x: float, y: float) -> tuple[float, float]:
         """Bottom and top endplate (z, mm) at a lateral place."""
         index = self.whole.grid.indices(self.in_frame(np.array([x, y, 0.0])))[1:, None]
@@ -119,11 +125,9 @@ def corridors(vertebra: Vertebra, others: tuple[Vertebra, ...]) -> dict[Side, Co
     ends = endplates(vertebra.body)
     columns = grid.indices(np.column_stack([ends.x, ends.y, np.zeros(len(ends.x))]))[:, 1:].round().astype(int)
     top, bottom = (_map(grid.shape[1:], columns, values) for values in (ends.top, ends.bottom))
-    central = np.abs(ends.x - midline) < MIDDLE_SLAB_MM
-    front = float(ends.y[central].min()) if central.any() else float(ends.y.min())
     back = float(vertebra.wall[0])
-    anterior = ends.y < (front + back) / 2
-    width = float(np.ptp(ends.x[anterior])) if anterior.any() else float(np.ptp(ends.x))
+    anterior = ends.y < (float(ends.y.min()) + back) / 2
+    width = float(np.ptp(ends.x[anterior]))
     from_ct = [v.ct_lps_from_vertebra.inverse() @ vertebra.ct_lps_from_vertebra for v in others]
     return {
         side: Corridor(
@@ -138,8 +142,8 @@ def corridors(vertebra: Vertebra, others: tuple[Vertebra, ...]) -> dict[Side, Co
             float(np.ptp(points[:, 0])) / 2 + half_voxel,
             top,
             bottom,
+            np.column_stack([sign * (ends.x - midline), ends.y]),
             width,
-            front,
             back,
             tuple((t, v.whole) for t, v in zip(from_ct, others, strict=True)),
             vertebra.ct_lps_from_vertebra,

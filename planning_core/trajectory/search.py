@@ -83,7 +83,8 @@ def tip_lattice(task: Task) -> FloatArray:
     corridor, config = task.corridor, task.config
     low, high = task.lateral_mm
     x = _around(task.aim[0], low, high)
-    y = _around(task.aim[1], corridor.front_mm + 2.0, (corridor.front_mm + corridor.back_mm) / 2)
+    front = corridor.front(task.aim[0])
+    y = _around(task.aim[1], front + config.least_anterior_mm, (front + corridor.back_mm) / 2)
     z = _around(task.aim[2], task.aim[2] - 12, task.aim[2] + 12)
     points = np.stack(np.meshgrid(x, y, z, indexing="ij"), axis=-1).reshape(-1, 3)
     room = np.minimum(corridor.depth(points), corridor.endplate_distance(points)) - task.radius_mm
