@@ -51,9 +51,9 @@ def find_canal_in(whole: DistanceField) -> Canal | None:
     spacing = float(whole.grid.spacing_mm[0])
     points = whole.grid.all_points()
     for closing_mm in (0.0, 1.0, 2.0, 3.5, 5.0):
-        solid: BoolArray = (whole.values - np.float32(closing_mm)) < 0
-        holes = np.zeros(solid.shape, bool)
-        for k in range(solid.shape[0]):
+        solid = [np.asarray(plane < closing_mm) for plane in whole.values]
+        holes = np.zeros(whole.grid.shape, bool)
+        for k in range(len(solid)):
             if abs(points[k, 0, 0, 2]) > 22:
                 continue
             filled = ndi.binary_fill_holes(solid[k]) & ~solid[k]
@@ -68,7 +68,8 @@ def find_canal_in(whole: DistanceField) -> Canal | None:
         if (closing_mm == 0 and holes.any(axis=(1, 2)).sum() * spacing >= 4) or (closing_mm > 0 and holes.any()):
             if closing_mm:
                 grown = ndi.distance_transform_edt(~holes, spacing) < closing_mm
-                holes = np.asarray(grown & (whole.values > 0) & holes.any(axis=(1, 2))[:, None, None])
+                enclosed = np.asarray(holes.any(axis=(1, 2)))
+                holes = np.asarray(grown & (whole.values > 0) & enclosed[:, None, None])
             return _canal(holes, points, whole.grid)
     return None
 

@@ -16,6 +16,9 @@ from planning_core.cement.template import make_template
 from planning_core.cement.uncertainty import deficit_interval
 
 
+RETROPULSION_ML = 0.5
+
+
 def plan_cement(
     spine: Spine, level: VertebraLevel, config: CementConfig | None = None, anatomy: AnatomyConfig | None = None
 ) -> CementPlan:
@@ -100,13 +103,14 @@ def judge(
     half = (deficit.high_ml - deficit.low_ml) / 2
     if not healthy and half > config.wide_interval * deficit.value_ml:
         doubts.append(f"the deficit of {deficit.value_ml:.1f} ml is uncertain by ±{half:.1f} ml")
-    if defect.retropulsed_ml > 1.0:
+    if not healthy and defect.retropulsed_ml > RETROPULSION_ML:
         doubts.append(f"{defect.retropulsed_ml:.1f} ml of bone lie behind the ideal posterior wall (retropulsion)")
     ideal_ml = fit.ideal.volume_ml()
     if ideal_ml < 0.8 * target.body_volume_ml or deficit.value_ml > 0.7 * ideal_ml:
         return Verdict.REFUSE, (f"the fit failed: ideal body {ideal_ml:.1f} ml, deficit {deficit.value_ml:.1f} ml", *doubts)
+    if healthy:
+        no_collapse = f"no collapse at this level: deficit {deficit.value_ml:.1f} ml is within normal variation"
+        return (Verdict.REVIEW if doubts else Verdict.ACCEPT), (no_collapse, *doubts)
     if doubts:
         return Verdict.REVIEW, tuple(doubts)
-    if healthy:
-        return Verdict.ACCEPT, (f"no collapse at this level: deficit {deficit.value_ml:.1f} ml is within normal variation",)
     return Verdict.ACCEPT, ("heights restored as expected, neighbours agree, boundaries consistent",)

@@ -15,6 +15,8 @@ from planning_core.errors import PkpError
 from planning_core.geometry import DistanceField
 
 CONSERVED = 1e-6
+WALL_MM, CANAL_HALF_MM = 5.0, 12.0
+"""Bone outside the ideal body counts as retropulsed where it faces the canal."""
 
 
 class BooleanError(PkpError):
@@ -66,7 +68,8 @@ def subtract(target: Vertebra, ideal: DistanceField, config: CementConfig) -> De
     kept = [p for p in pieces if p.volume() / 1000 >= config.sliver_ml]
     dropped = sum(p.volume() for p in pieces) - sum(p.volume() for p in kept)
     beyond = (body.values < 0) & (ideal.values > 0)
-    behind = body.grid.all_points()[..., 1] > target.wall[0] - 8.0
+    points = body.grid.all_points()
+    behind = (points[..., 1] > target.wall[0] - WALL_MM) & (np.abs(points[..., 0]) < CANAL_HALF_MM)
     voxel = body.grid.voxel_ml
     whole = manifold3d.Manifold.batch_boolean(kept, manifold3d.OpType.Add) if kept else manifold3d.Manifold()
     return Defect(

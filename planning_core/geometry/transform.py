@@ -49,11 +49,15 @@ class RigidTransform:
     matrix: FloatArray = attrs.field(converter=_matrix)
 
     def __attrs_post_init__(self) -> None:
+        if not np.isfinite(self.matrix).all():
+            raise InvalidTransformError(
+                f"T_{self.dst}_{self.src} holds values that are not finite", deviation=None, determinant=None
+            )
         rotation = self.matrix[:3, :3]
         deviation = float(np.abs(rotation.T @ rotation - np.eye(3)).max())
         determinant = float(np.linalg.det(rotation))
         last_row_ok = np.array_equal(self.matrix[3], [0.0, 0.0, 0.0, 1.0])
-        if not (np.isfinite(self.matrix).all() and deviation < ORTHONORMAL_TOLERANCE and determinant > 0 and last_row_ok):
+        if not (deviation < ORTHONORMAL_TOLERANCE and determinant > 0 and last_row_ok):
             raise InvalidTransformError(
                 f"T_{self.dst}_{self.src} is not rigid: RᵀR deviates by {deviation:.3g}, determinant {determinant:.6g}",
                 deviation=deviation,

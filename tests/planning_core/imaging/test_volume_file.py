@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from planning_core.case.exports import as_image
+from planning_core.errors import PkpError
+from planning_core.geometry import Grid
+from planning_core.imaging import refusals
+from planning_core.imaging.ingest import load_ct
+from tests.data import THORACIC_CT, TOTALSEG_CT, VERSE012_CT, shared_data
+
+
+@pytest.fixture
+def nifti(tmp_path, small_ct):
+    path = tmp_path / "ct.nii.gz"
+    sitk.WriteImage(as_image(*small_ct), str(path))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha"])
+def test_every_format_gives_the_same_volume(tmp_path, small_ct, suffix):
+    hu, grid = small_ct
+    path = tmp_path / f"ct{suffix}"
+    sitk.WriteImage(as_image(hu, grid), str(path))
+    ct = load_ct(path)
+    np.testing.assert_array_equal(ct.hu, hu)
+    np.testing.assert_allclose(ct.grid.points([3, 4, 5]), grid.points([3, 4, 5]), atol=1e-4)
+
+
+def test_flipped_and_oblique_volumes_keep_their_places(tmp_path, small_ct):
+    hu, grid = small_ct
+    turn = np.array([[0, 0, 1.0], [-1, 0, 0], [0, 1, 0]])
+    oblique = Grid(grid.shape, grid.spacing_mm, grid.origin_mm, turn)
+    sitk.WriteImage(as_image(hu, oblique), str(tmp_path / "ct.nrrd"))
+    ct = load_ct(tmp_path / "ct.nrrd")
+    place = oblique.points([6, 10, 9])
+    assert ct.at(place, order=0) == hu[6, 10, 9]
+
+
+@pytest.mark.parametrize("name", [VERSE012_CT, THORACIC_CT, TOTALSEG_CT])
+def test_real_volumes_lie_where_simpleitk_says(name):
+    path = shared_data(name)
+    image = sitk.ReadImage(str(path))
+    ct = load_ct(path)
+    np.testing.assert_allclose(ct.grid.points([5, 6, 7]), image.TransformIndexToPhysicalPoint([7, 6, 5]), atol=1e-3)
+    assert ct.hu[5, 6, 7] == round(image[7, 6, 5])
+
+
+def test_thick_slices_are_refused_and_moderate_ones_warned_of(tmp_path, small_ct):
+    hu, _ = small_ct
+    for spacing in (3.0, 6.0):
+        sitk.WriteImage(as_image(hu, Grid(hu.shape, [0.8, 0.8, spacing], [0, 0, 0])), str(tmp_path / f"{spacing}.nii"))
+    assert "3.00 mm" in load_ct(tmp_path / "3.0.nii").warnings[0]
+    with pytest.raises(refusals.SliceSpacingError) as caught:
+        load_ct(tmp_path / "6.0.nii")
+    assert caught.value.spacing_mm == pytest.approx(6)
+
+
+def test_a_label_map_is_no_ct(tmp_path, small_ct):
+    _, grid = small_ct
+    sitk.WriteImage(as_image(np.full(grid.shape, 20, np.uint8), grid), str(tmp_path / "mask.nii.gz"))
+    with pytest.raises(refusals.NotHounsfieldError) as caught:
+        load_ct(tmp_path / "mask.nii.gz")
+    assert caught.value.lowest == 20
+
+
+def test_values_that_are_not_numbers_are_refused(tmp_path, small_ct):
+    hu, grid = small_ct
+    sitk.WriteImage(as_image(np.where(hu > 600, np.nan, hu).astype(np.float32), grid), str(tmp_path / "nan.nii"))
+    with pytest.raises(refusals.NotHounsfieldError):
+        load_ct(tmp_path / "nan.nii")
+
+
+def test_a_header_that_claims_billions_of_voxels_is_refused_before_reading(tmp_path):
+    header = "ObjectType = Image\nNDims = 3\nDimSize = 20000 20000 20000\nElementSpacing = 1 1 1\nElementType = MET_SHORT\nElementDataFile = LOCAL\n"
+    (tmp_path / "bomb.mha").write_bytes(header.encode() + b"\0" * 64)
+    with pytest.raises(refusals.TooLargeError) as caught:
+        load_ct(tmp_path / "bomb.mha")
+    assert caught.value.count == 8_000_000_000_000
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cut=st.floats(0.0, 0.98), noise=st.binary(max_size=40), at=st.floats(0, 1))
+def test_a_damaged_file_ends_in_a_named_error_or_a_volume(nifti, cut, noise, at):
+    whole = nifti.read_bytes()
+    kept = bytearray(whole[: int(cut * len(whole))] if len(noise) % 2 else whole)
+    start = int(at * len(kept))
+    kept[start : start + len(noise)] = noise
+    broken = nifti.with_name("broken.nii.gz")
+    broken.write_bytes(bytes(kept))
+    try:
+        assert load_ct(broken).hu.ndim == 3
+    except PkpError as error:
+        assert error.message
+
+
+@pytest.mark.parametrize("name", ["nothing.nii", "empty.nii", "text.nii.gz", "folder"])
+def test_what_is_no_volume_is_refused_by_name(tmp_path, name):
+    if name == "empty.nii":
+        (tmp_path / name).touch()
+    elif name == "text.nii.gz":
+        (tmp_path / name).write_text("not a volume")
+    elif name == "folder":
+        (tmp_path / name).mkdir()
+    with pytest.raises(refusals.UnreadableFileError):
+        load_ct(tmp_path / name)
