@@ -193,6 +193,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     missed: list[str] = []
     pairs: list[tuple[Checked, Checked]] = []
+    wide: list[Checked] = []
     slowest = 0.0
     for patient in given.patients.split(","):
         path = SHARED / PATIENTS[patient]
@@ -229,10 +230,12 @@ def main(argv: Sequence[str] | None = None) -> int:
                 base = check(bone, vertebra, side, *baseline(vertebra, pedicle)) if pedicle else NO_LINE
                 table.add_row(*rows, *_cells(found[0], ours_raw, base), f"{seconds:.1f}")
                 pairs.append((ours_raw, base))
+                wide += [ours_raw] if width >= WIDE_ENOUGH_MM else []
                 missed.extend(f"{place}: {reason}" for reason in _misses(found[0], ours_raw, width, vertebra))
     Console(width=150).print(table)
     _summary("ours", [a for a, _ in pairs])
     _summary("baseline", [b for _, b in pairs])
+    _summary("ours from 6 mm", wide)
     print(f"slowest level {slowest:.1f} s (all kinds, both sides, one core)")
     for line in missed:
         print(f"MISSED {line}")
@@ -244,7 +247,7 @@ def _summary(name: str, checked: list[Checked]) -> None:
     bone = np.array([c.clearance_mm for c in checked])
     touched, good = np.mean([c.in_canal > 0 for c in checked]), np.mean([c.good for c in checked])
     print(
-        f"{name:9s} checked clearance median {np.median(bone):5.2f} mm, least {bone.min():5.2f}; "
+        f"{name:14s} checked clearance median {np.median(bone):5.2f} mm, least {bone.min():5.2f}; "
         f"≥ 1 mm {np.mean(bone >= WANTED_MM):4.0%}; canal touched {touched:4.0%}; good paths {good:4.0%} of {len(checked)}"
     )
 

@@ -15,7 +15,6 @@ from planning_core.cement.subtract import Defect, subtract
 from planning_core.cement.template import make_template
 from planning_core.cement.uncertainty import deficit_interval
 
-
 RETROPULSION_ML = 0.5
 
 

@@ -41,13 +41,12 @@ def aim_point(
         PathKind.EXTRAPEDICULAR: (0.5 * lane, (0.0, edge)),
         PathKind.CURVED: (-lane, (-edge, -radius_mm)),
     }[kind]
-    length = corridor.back_mm - corridor.front(0.0)
-    front = corridor.front(x)
-    y = front + config.depth_share * length
-    if defect is not None:
-        y = float(
-            np.clip(defect[1], front + config.defect_depth_share[0] * length, front + config.defect_depth_share[1] * length)
-        )
+    front = corridor.front(0.0)
+    length = corridor.back_mm - front
+    share = config.depth_share if defect is None else (defect[1] - front) / length
+    y = front + float(np.clip(share, *config.depth_range)) * length
+    # beside the midline the anterior wall curves back
+    y = max(y, corridor.front(x) + config.anterior_margin_mm)
     bottom, top = corridor.middle_z(x, y)
     z = (bottom + top) / 2
     if defect is not None:

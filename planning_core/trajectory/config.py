@@ -90,8 +90,8 @@ class TrajectoryConfig(BaseModel):
     depth_share: float = Field(
         0.26, gt=0, lt=0.5, description="aim: this share of the body's depth behind its front (anterior third)"
     )
-    defect_depth_share: tuple[float, float] = Field(
-        (0.2, 0.4), description="a defect draws the aim to its own depth within these shares; assumed"
+    depth_range: tuple[float, float] = Field(
+        (0.2, 0.34), description="a defect draws the aim to its own depth, within this part of the anterior third"
     )
     crossing_share: float = Field(
         0.06, ge=0, lt=0.5, description="a crossing tip lies this share of the width beyond the midline"

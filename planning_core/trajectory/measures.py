@@ -1,10 +1,11 @@
 """What the search and the report know about a straight path: margins in mm, for many paths at once.
 
-A path is a line through ``gate`` (a point in the pedicle) to ``tip``. The *pedicle* is the stretch of the line between the
-body's posterior wall and the canal's middle depth: from there back the bone opens into lamina, articular and transverse
-process, whose posterior face the cannula must pass, so that distance to the surface says nothing about the walls. Over the
-pedicle it does: the least depth of the axis in bone, less the radius, is the clearance, whichever wall is nearest.
-Behind the pedicle the axis must stay in bone up to the entry and outside it from there on, and clear of the canal all the way.
+A path is a line through ``gate`` (a point in the pedicle) to ``tip``. The *pedicle* is the stretch of the line from the
+canal's middle depth to its root in the body, ``ROOT_MM`` in front of the posterior wall. Further back the bone opens into
+lamina, articular and transverse process, whose posterior face the cannula must pass, so that distance to the surface says
+nothing about the walls. Over the pedicle it does: the least depth of the axis in bone, less the radius, is the clearance,
+whichever wall is nearest. Behind the pedicle the axis must stay in bone up to the entry and outside it from there on, and
+clear of the canal all the way.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from planning_core.trajectory.corridor import Corridor
 AHEAD_MM = 12.0
 LEAST_DEPTH_MM = 2.5
 COVER_MM = 4.5
+ROOT_MM = 4.0
 FLATTEST = 0.35
 
 
@@ -104,7 +106,7 @@ def pedicle_stretch(corridor: Corridor, lines: Lines) -> tuple[FloatArray, Float
     forwards = slope < -FLATTEST
     slope = np.where(forwards, slope, -1.0)
     behind = corridor.behind_wall(lines.gate)
-    front, back = -behind / slope, (corridor.pedicle_end_mm - behind) / slope
+    front, back = (-ROOT_MM - behind) / slope, (corridor.pedicle_end_mm - behind) / slope
     reach = np.linalg.norm(lines.tip - lines.gate, axis=1)
     return back, np.minimum(front, reach), forwards & (front < reach)
 

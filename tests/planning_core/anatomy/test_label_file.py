@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from planning_core.anatomy.label_file import LabelGridError, LabelFileSegmenter, LabelSchemeError, NotLabelsError, from_labels
+from planning_core.anatomy.label_file import LabelFileSegmenter, LabelGridError, LabelSchemeError, NotLabelsError, from_labels
 from planning_core.anatomy.levels import UnknownLevelError, VertebraLevel
 from planning_core.geometry import Grid
 from planning_core.imaging.ingest import load_ct
