@@ -84,6 +84,10 @@ class TrajectoryConfig(BaseModel):
     least_incidence_cos: float = Field(
         0.5, ge=0, le=1, description="flatter than this (60° off the normal) a tip may skive; assumed"
     )
+    beside_wall_mm: float = Field(
+        4.0, ge=0, description="an extrapedicular axis passes at most this far outside the pedicle's wall; assumed"
+    )
+    beside_height_mm: float = Field(7.0, ge=0, description="and between the pedicle's middle and this far above it; assumed")
     lane_share: float = Field(
         0.16, gt=0, lt=0.5, description="bipedicular tips lie this share of the body's width beside the midline"
     )
@@ -101,6 +105,9 @@ class TrajectoryConfig(BaseModel):
     defect_least_ml: float = Field(0.8, ge=0, description="a smaller defect does not attract the tip")
     pathway_mm: float = Field(45.0, gt=10, description="how far outside the bone the cannula must pass other processes")
     air_hu: float = Field(-400.0, description="darker is air: skin, or lung when tissue follows")
+    doubtful_breach: float = Field(
+        0.20, gt=0, le=1, description="paths likelier than this to breach come after all others, with a warning; assumed"
+    )
     breach_samples: int = Field(2000, ge=100, description="Monte Carlo draws; standard error ≤ 1.1 % at 2000")
     seed: int = Field(20240229, ge=0, description="of the Monte Carlo draws")
     registration_mm: float = Field(

@@ -14,6 +14,9 @@ from planning_core.geometry.arrays import FloatArray, frozen_float64
 CANAL_SLAB_MM = 12.0
 STRIP_MM = 2.0
 CORE_SHARE = 0.42
+GATE_STEP_MM = 1.0
+BESIDE_CANAL_MM = 15.0
+GATE_HEIGHT_MM = (-12.0, 22.0)
 CORE_AHEAD_MM = 5.0
 
 
@@ -33,6 +36,7 @@ class Corridor:
         top, bottom: (nj, ni) z of the endplates over the grid's columns.
         columns: (n, 2) lateral x and y of the body's columns.
         width_mm, back_mm: width of the body's front half, y of its posterior wall in the midline.
+        centre: (3,) where the pedicle is deepest half way along it.
         others: neighbouring vertebrae, each with the transform from this vertebra's frame into its own.
         to_ct: T_ct_lps_vertebra.
     """
@@ -50,6 +54,7 @@ class Corridor:
     columns: FloatArray = attrs.field(converter=frozen_float64)
     width_mm: float
     back_mm: float
+    centre: FloatArray = attrs.field(converter=frozen_float64)
     others: tuple[tuple[RigidTransform, DistanceField], ...]
     to_ct: RigidTransform
 
@@ -97,6 +102,17 @@ class Corridor:
             nearest = np.minimum(nearest, field.at(transform.apply(framed)))
         return nearest
 
+    def on_gate_plane(self, xz: FloatArray) -> FloatArray:
+        """Lateral points (n, 3) half way along the pedicle at (n, 2) x and z."""
+        y = self.wall[0] + self.wall[1] * xz[:, 0] + self.wall[2] * xz[:, 1] + self.pedicle_end_mm / 2
+        return np.column_stack([xz[:, 0], y, xz[:, 1]])
+
+    def gates(self) -> FloatArray:
+        """(n, 3) lattice half way along the pedicle, from the canal's side outwards."""
+        x = np.arange(0.3 * self.canal_half_width_mm, self.canal_half_width_mm + BESIDE_CANAL_MM, GATE_STEP_MM)
+        z = np.arange(*GATE_HEIGHT_MM, GATE_STEP_MM)
+        return self.on_gate_plane(np.stack(np.meshgrid(x, z, indexing="ij"), axis=-1).reshape(-1, 2))
+
     def front(self, x: float) -> float:
         """y of the body's anterior wall at a lateral coordinate, mm."""
         near = np.abs(self.columns[:, 0] - x) < STRIP_MM
@@ -129,8 +145,9 @@ def corridors(vertebra: Vertebra, others: tuple[Vertebra, ...]) -> dict[Side, Co
     anterior = ends.y < (float(ends.y.min()) + back) / 2
     width = float(np.ptp(ends.x[anterior]))
     from_ct = [v.ct_lps_from_vertebra.inverse() @ vertebra.ct_lps_from_vertebra for v in others]
-    return {
-        side: Corridor(
+    found = {}
+    for side, sign in ((Side.LEFT, 1.0), (Side.RIGHT, -1.0)):
+        empty = Corridor(
             side,
             sign,
             midline,
@@ -145,11 +162,13 @@ def corridors(vertebra: Vertebra, others: tuple[Vertebra, ...]) -> dict[Side, Co
             np.column_stack([sign * (ends.x - midline), ends.y]),
             width,
             back,
+            np.zeros(3),
             tuple((t, v.whole) for t, v in zip(from_ct, others, strict=True)),
             vertebra.ct_lps_from_vertebra,
         )
-        for side, sign in ((Side.LEFT, 1.0), (Side.RIGHT, -1.0))
-    }
+        gates = empty.gates()
+        found[side] = attrs.evolve(empty, centre=gates[empty.depth(gates).argmax()])
+    return found
 
 
 def _map(shape: tuple[int, ...], columns: np.ndarray, values: FloatArray) -> FloatArray:

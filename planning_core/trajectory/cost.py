@@ -59,6 +59,21 @@ def clearance_mm(task: Task, pedicle: PedicleMeasures) -> FloatArray:
     return (pedicle.depth_mm if task.guarded else pedicle.canal_mm) - task.radius_mm
 
 
+def beside_cost(task: Task, gate: FloatArray, depth: FloatArray) -> FloatArray:
+    """How far gates (n, 3) lie from the safe strip of an extrapedicular path, squared mm, (n,).
+
+    The strip runs along the upper half of the pedicle's lateral wall: below lies the foramen with the nerve root, further out
+    the pleura.
+    """
+    centre, config = task.corridor.centre, task.config
+    return np.asarray(
+        short(centre[0], gate[:, 0])
+        + short(centre[2], gate[:, 2])
+        + short(-centre[2] - config.beside_height_mm, -gate[:, 2])
+        + short(-config.beside_wall_mm, depth)
+    )
+
+
 def pedicle_cost(task: Task, lines: Lines, pedicle: PedicleMeasures) -> FloatArray:
     """The part of the cost that is known from the pedicle and the line alone, (n,)."""
     config, weights = task.config, task.config.weights
@@ -71,6 +86,8 @@ def pedicle_cost(task: Task, lines: Lines, pedicle: PedicleMeasures) -> FloatArr
     cost = cost + weights.target * ((lines.tip - task.aim) ** 2).sum(axis=1)
     cost += weights.clearance * short(config.comfortable_clearance_mm, clearance)
     cost += weights.wanted_clearance * short(config.wanted_clearance_mm + 0.2, clearance)
+    if not task.guarded:
+        cost += weights.forbidden * beside_cost(task, lines.gate, task.corridor.depth(lines.gate))
     low, high = task.lateral_mm
     beyond = short(low, lines.tip[:, 0]) + short(-high, -lines.tip[:, 0])
     cost += weights.forbidden * (beyond + short(config.least_clearance_mm + SLACK_MM, clearance) + 100.0 * ~pedicle.sound)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from planning_core.geometry.arrays import FloatArray
 from planning_core.trajectory.corridor import Corridor
 from planning_core.trajectory.measures import FINE, Lines, along, pedicle_stretch
 from planning_core.trajectory.plan import BreachGrade, WallMargins
@@ -22,30 +21,30 @@ def grade(clearance_mm: float) -> BreachGrade:
     return next((letter for limit, letter in BREACH_LIMITS_MM[1:] if breach < limit), BreachGrade.E)
 
 
-def tightest_section(corridor: Corridor, lines: Lines) -> FloatArray:
-    """(3,) point of the first line's axis where the pedicle leaves least bone, lateral coordinates."""
-    back, front, _ = pedicle_stretch(corridor, lines)
-    points = along(lines.gate, lines.direction, back[:, None] + (front - back)[:, None] * np.linspace(0, 1, FINE.pedicle))[0]
-    return np.asarray(points[corridor.depth(points).argmin()])
+def wall_margins(corridor: Corridor, lines: Lines, radius_mm: float, guarded: bool = True) -> WallMargins:
+    """From the cannula's surface to the wall along four rays across the path at its tightest section, mm.
 
+    Negative where the cannula is outside: the way it would have to move back. No further than ``RAY_MM`` is looked.
 
-def wall_margins(corridor: Corridor, lines: Lines, radius_mm: float) -> WallMargins:
-    """Bone from the cannula's surface to the wall along four rays across the path at its tightest section, mm.
-
-    Negative where the cannula is outside: the way it would have to move back.
+    Args:
+        lines: the first is measured. guarded: whether the wall is the pedicle's; else (extrapedicular) it is the canal's.
     """
-    point = tightest_section(corridor, lines)
+    room = corridor.depth if guarded else corridor.canal_distance
+    back, front, _ = pedicle_stretch(corridor, lines)
+    stretch = back[:, None] + (front - back)[:, None] * np.linspace(0, 1, FINE.pedicle)
+    points = along(lines.gate, lines.direction, stretch)[0]
+    point = points[room(points).argmin()]
     direction = lines.direction[0]
     margins = {}
     steps = np.arange(0, RAY_MM, RAY_STEP_MM)
     for name, towards in (("medial", [-1.0, 0, 0]), ("lateral", [1.0, 0, 0]), ("cranial", [0, 0, 1.0]), ("caudal", [0, 0, -1.0])):
         ray = np.asarray(towards) - (np.asarray(towards) @ direction) * direction
         ray /= np.linalg.norm(ray)
-        depth = corridor.depth(point + steps[:, None] * ray)
-        if depth[0] <= 0:  # outside bone: how far back into it, the other way
-            inwards = corridor.depth(point - steps[:, None] * ray) > 0
-            reach = -float(steps[inwards.argmax()]) if inwards.any() else -RAY_MM
+        left = room(point + steps[:, None] * ray)
+        if left[0] <= 0:  # outside: how far back, the other way
+            back_in = room(point - steps[:, None] * ray) > 0
+            reach = -float(steps[back_in.argmax()]) if back_in.any() else -RAY_MM
         else:
-            reach = float(steps[(depth <= 0).argmax()]) if (depth <= 0).any() else RAY_MM
+            reach = float(steps[(left <= 0).argmax()]) if (left <= 0).any() else RAY_MM
         margins[name + "_mm"] = reach - radius_mm
     return WallMargins(**margins)

@@ -70,7 +70,7 @@ def plan_trajectories(
     ct: CtVolume | None = None,
     config: TrajectoryConfig | None = None,
 ) -> TrajectoryPlan:
-    """Paths of one level, both transpedicular ones first.
+    """Paths of one level, both transpedicular ones first; those that may well breach last.
 
     Args:
         spine: the level and, where modelled, the vertebrae above and below, whose bone the cannula must not touch.
@@ -99,7 +99,7 @@ def plan_trajectories(
             refused=list(refused),
         )
     order, sides = list(PathKind), list(Side)
-    paths.sort(key=lambda p: (order.index(p.kind), sides.index(p.side)))
+    paths.sort(key=lambda p: (p.p_breach > config.doubtful_breach, order.index(p.kind), sides.index(p.side)))
     return TrajectoryPlan(level, tuple(paths), refused, setting.budget, config.seed)
 
 
@@ -208,7 +208,7 @@ def _trajectory(
         waypoints,
         2 * task.radius_mm,
         grade(clearance),
-        wall_margins(corridor, lines, task.radius_mm),
+        wall_margins(corridor, lines, task.radius_mm, task.guarded),
         clearance,
         margins[2],
         margins[0],
@@ -219,7 +219,7 @@ def _trajectory(
         float(converging),
         float(sagittal),
         skin,
-        (*warnings, *_doubts(setting, task, clearance)),
+        (*warnings, *_doubts(setting, task, clearance, probability.value)),
     )
 
 
@@ -238,7 +238,7 @@ def _warnings(setting: Setting, task: Task, path: PathMeasures) -> tuple[str, ..
     return tuple(said)
 
 
-def _doubts(setting: Setting, task: Task, clearance: float) -> tuple[str, ...]:
+def _doubts(setting: Setting, task: Task, clearance: float, breach: float) -> tuple[str, ...]:
     """What speaks against trusting a clearance."""
     half = float(setting.vertebra.voxel_mm[0]) / 2
     said = []
@@ -246,6 +246,8 @@ def _doubts(setting: Setting, task: Task, clearance: float) -> tuple[str, ...]:
         said.append("extrapedicular: clearance is to the canal; ribs, pleura and segmental vessels are not modelled")
     elif clearance < setting.config.wanted_clearance_mm:
         said.append(f"clearance {clearance:.1f} mm is below the wanted {setting.config.wanted_clearance_mm:g} mm")
+    if breach > setting.config.doubtful_breach:
+        said.append(f"a breach is likely ({breach:.0%} under the stated errors)")
     if clearance < half:
         said.append(f"clearance {clearance:.1f} mm is within half a voxel ({half:.1f} mm) of the wall")
     return tuple(said)

@@ -11,19 +11,18 @@ import numpy as np
 
 from planning_core.geometry.arrays import FloatArray
 from planning_core.trajectory.corridor import Corridor
-from planning_core.trajectory.cost import Task, path_cost, pedicle_cost
+from planning_core.trajectory.cost import Task, beside_cost, path_cost, pedicle_cost
 from planning_core.trajectory.measures import Lines, measure_path, measure_pedicle
 
-GATE_STEP_MM = 1.0
 TIP_STEP_MM = 3.0
-BESIDE_CANAL_MM = 15.0
-GATE_HEIGHT_MM = (-12.0, 22.0)
 MOST_GATES = 60
 MOST_LINES = 600
 STARTS = 6
 FIRST_STEP_MM = 1.2
 LAST_STEP_MM = 0.05
 MOST_ROUNDS = 40
+PRUNE_AFTER = 8
+KEPT = 2
 
 
 @attrs.frozen(eq=False)
@@ -54,28 +53,15 @@ def total_cost(task: Task, lines: Lines) -> FloatArray:
 
 
 def gate_lattice(task: Task) -> FloatArray:
-    """(n, 3) points half way along the pedicle, deepest in bone first; beside the pedicle for an extrapedicular path."""
-    corridor = task.corridor
-    x = np.arange(0.3 * corridor.canal_half_width_mm, corridor.canal_half_width_mm + BESIDE_CANAL_MM, GATE_STEP_MM)
-    z = np.arange(*GATE_HEIGHT_MM, GATE_STEP_MM)
-    px, pz = (a.ravel() for a in np.meshgrid(x, z, indexing="ij"))
-    points = on_gate_plane(corridor, np.column_stack([px, pz]))
-    depth = corridor.depth(points)
+    """(n, 3) points half way along the pedicle, deepest in bone first; along its lateral wall for an extrapedicular path."""
+    points = task.corridor.gates()
+    depth = task.corridor.depth(points)
+    if not (depth > 0).any():
+        return points[:0]
     if task.guarded:
         order = np.argsort(-depth, kind="stable")[:MOST_GATES]
         return points[order[depth[order] > 0]]
-    bone = depth > 0
-    if not bone.any():
-        return points[:0]
-    centre = points[depth.argmax()]
-    beside = (points[:, 0] >= centre[0]) & (np.abs(points[:, 2] - centre[2]) < 8) & (points[:, 0] < centre[0] + BESIDE_CANAL_MM)
-    return points[beside][::2]
-
-
-def on_gate_plane(corridor: Corridor, xz: FloatArray) -> FloatArray:
-    """Lateral points (n, 3) half way along the pedicle at (n, 2) x and z."""
-    y = corridor.wall[0] + corridor.wall[1] * xz[:, 0] + corridor.wall[2] * xz[:, 1] + corridor.pedicle_end_mm / 2
-    return np.column_stack([xz[:, 0], y, xz[:, 1]])
+    return points[beside_cost(task, points, depth) == 0]
 
 
 def tip_lattice(task: Task) -> FloatArray:
@@ -97,23 +83,26 @@ def refine(task: Task, starts: Lines) -> Found:
     states = np.column_stack([starts.gate[:, [0, 2]], starts.tip])
     costs = total_cost(task, starts)
     steps = np.full(len(states), FIRST_STEP_MM)
-    for _ in range(MOST_ROUNDS):
-        trial = states[:, None, :] + steps[:, None, None] * moves
-        cost = total_cost(task, _lines(task.corridor, trial.reshape(-1, 5))).reshape(len(states), -1)
-        choice = cost.argmin(axis=1)
-        lowest = cost[np.arange(len(states)), choice]
-        better = lowest < costs - 1e-9
-        states = np.where(better[:, None], trial[np.arange(len(states)), choice], states)
-        costs = np.where(better, lowest, costs)
-        steps = np.where(better, steps, steps / 2)
-        if (steps < LAST_STEP_MM).all():
+    for turn in range(MOST_ROUNDS):
+        going = steps >= LAST_STEP_MM
+        if turn >= PRUNE_AFTER:  # by then the order of the hollows is clear
+            going &= costs <= np.sort(costs)[min(KEPT, len(costs)) - 1]
+        if not going.any():
             break
+        trial = states[going, None, :] + steps[going, None, None] * moves
+        cost = total_cost(task, _lines(task.corridor, trial.reshape(-1, 5))).reshape(len(trial), -1)
+        choice = cost.argmin(axis=1)
+        row = np.arange(len(trial))
+        better = cost[row, choice] < costs[going] - 1e-9
+        states[going] = np.where(better[:, None], trial[row, choice], states[going])
+        costs[going] = np.where(better, cost[row, choice], costs[going])
+        steps[going] = np.where(better, steps[going], steps[going] / 2)
     first = int(costs.argmin())
     return Found(_lines(task.corridor, states[first : first + 1]), float(costs[first]))
 
 
 def _lines(corridor: Corridor, states: FloatArray) -> Lines:
-    return Lines(on_gate_plane(corridor, states[:, :2]), states[:, 2:])
+    return Lines(corridor.on_gate_plane(states[:, :2]), states[:, 2:])
 
 
 def _moves() -> FloatArray:
