@@ -17,16 +17,18 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import attrs
 import numpy as np
+import trimesh
 from rich.console import Console
 from rich.table import Table
 from scipy.ndimage import label, map_coordinates
 from scipy.spatial import cKDTree
 from skimage.measure import marching_cubes
 
-from planning_core.anatomy.label_file import LabelFileSegmenter
+from planning_core.anatomy.label_file import LabelFileSegmenter, from_labels
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.modelling import model_spine
 from planning_core.anatomy.segmentation import SpineSegmentation
@@ -44,12 +46,14 @@ PATIENTS = {
     "healthy_reference": HEALTHY_MASK,
     "thoracic_ct": THORACIC_MASK,
     "totalseg_ct": TOTALSEG_MASK,
+    "lumbar_phantom": "lumbar_phantom",
 }
 DIAMETER_MM = 3.2
 WIDE_ENOUGH_MM = 6.0
 WANTED_MM = 1.0
 FIRST, LAST = VertebraLevel.T9.ordinal, VertebraLevel.L5.ordinal
 STEP_MM = 0.25
+PHANTOM = [VertebraLevel(f"L{n}") for n in range(1, 6)]
 CANAL_LEAST_MM = 8.0
 TIP_MM = 1.0
 
@@ -200,7 +204,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not path.exists():
             print(f"{patient}: no data at {path}")
             return 2
-        segmentation = LabelFileSegmenter(path).read()
+        segmentation = _phantom(path) if path.is_dir() else LabelFileSegmenter(path).read()
         spine = model_spine(segmentation, None)
         for level in spine.levels:
             if not given.all_levels and not FIRST <= level.ordinal <= LAST:
@@ -240,6 +244,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     for line in missed:
         print(f"MISSED {line}")
     return 1 if missed else 0
+
+
+def _phantom(folder: Path) -> SpineSegmentation:
+    """The Visible Human's L1–L5 surfaces (x anterior, y left, z superior) as a label map of 1 mm voxels in LPS."""
+    surfaces = {level: trimesh.load_mesh(folder / f"{level.value}_mm.stl") for level in PHANTOM}
+    for surface in surfaces.values():
+        surface.apply_transform(np.array([[0.0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]))
+    low = np.min([s.bounds[0] for s in surfaces.values()], axis=0) - 5
+    high = np.max([s.bounds[1] for s in surfaces.values()], axis=0) + 5
+    grid = Grid(np.ceil(high - low).astype(int)[::-1], [1.0] * 3, low)
+    labels = np.zeros(grid.shape, np.uint8)
+    for level, surface in surfaces.items():
+        filled = surface.voxelized(0.5).fill().points
+        # two halves of a voxel each way: a voxel is bone when most of its eight are
+        index = np.floor(grid.indices(filled) + 0.5).astype(int)
+        share = np.zeros(grid.shape, np.uint8)
+        np.add.at(share, tuple(index.T), 1)
+        labels[share >= 4] = level.verse_id
+    return from_labels(labels, grid)
 
 
 def _summary(name: str, checked: list[Checked]) -> None:
