@@ -25,10 +25,12 @@ DISC_SHARE = {"T": 0.22, "L": 0.38}
 PITCH_SPREAD = 0.09
 SIZE_SPREAD = 0.12
 SACRUM_WEIGHT = 6.0
+SACRUM_SEEN = 0.3
 RIB_WEIGHT = 2.5
 RIB_ML = (0.15, 0.6)
 RIB_BOX_MM = ((20.0, 42.0), (2.0, 40.0), (-6.0, 18.0))
 RIB_HU = 180.0
+RIB_REACH_MM = 75.0
 
 
 class AmbiguousLevelError(AmbiguousError):
@@ -50,11 +52,13 @@ class Cues:
     Args:
         pitch_mm: (n,) disc to disc, NaN where an end is open. rib_ml: (n,) bone beside each vertebra that is not
             vertebra, per side, NaN where out of view. sacrum: mean probability of sacrum below the last vertebra.
+        ribs_whole: whether the volume is wide enough to tell a rib from a long transverse process.
     """
 
     pitch_mm: FloatArray
     rib_ml: FloatArray
     sacrum: float
+    ribs_whole: bool
 
 
 def read_cues(ct: CoarseCt, instances: Sequence[VertebraInstance], pitches_mm: Sequence[float], line: CentreLine) -> Cues:
@@ -67,7 +71,8 @@ def read_cues(ct: CoarseCt, instances: Sequence[VertebraInstance], pitches_mm: S
     last = instances[-1]
     arc = np.linalg.norm(line.points_lps_mm - last.centre_lps_mm, axis=1).argmin()
     below = line.sacrum[arc + 12 : arc + 45]
-    return Cues(np.array(pitches_mm, float), ribs, float(below.max()) if len(below) else 0.0)
+    sides = np.array([one.centre_lps_mm + s * RIB_REACH_MM * one.pose.axes[:, 0] for one in instances for s in (1.0, -1.0)])
+    return Cues(np.array(pitches_mm, float), ribs, float(below.max()) if len(below) else 0.0, bool(ct.grid.contains(sides).all()))
 
 
 def numbering(cues: Cues) -> list[tuple[int, float]]:
@@ -88,7 +93,7 @@ def name_instances(
 
     Raises:
         NoVertebraThereError: the anchor lies in no vertebra.
-        AmbiguousLevelError: no numbering is probable enough and there is no anchor.
+        AmbiguousLevelError: neither sacrum nor whole ribs are in view, or no numbering is probable enough, without an anchor.
     """
     ranked = numbering(cues)
     n = len(instances)
@@ -101,7 +106,8 @@ def name_instances(
         if likely is not None and likely is not level:
             said += f"; the picture alone would rather say {likely.value} ({ranked[0][1]:.0%})"
         return names, Numbering(1.0, "operator", (said,))
-    if not ranked or ranked[0][1] < SURE:
+    landmark = cues.sacrum >= SACRUM_SEEN or cues.ribs_whole
+    if not ranked or not landmark or ranked[0][1] < SURE:
         candidates: list[dict[str, Any]] = [
             {
                 "probability": round(p, 3),

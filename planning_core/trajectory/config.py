@@ -41,7 +41,7 @@ class CostWeights(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    clearance: float = Field(6.0, ge=0, description="per mm² below ``comfortable_clearance_mm``")
+    clearance: float = Field(4.0, ge=0, description="per mm² below ``comfortable_clearance_mm``")
     wanted_clearance: float = Field(40.0, ge=0, description="per mm² below ``wanted_clearance_mm`` (plus 0.2 mm)")
     canal: float = Field(2.0, ge=0, description="per mm² below ``comfortable_canal_mm``")
     endplate: float = Field(1.0, ge=0, description="per mm² below ``comfortable_endplate_mm``")
@@ -66,7 +66,7 @@ class TrajectoryConfig(BaseModel):
     )
     wanted_clearance_mm: float = Field(1.0, ge=0, description="bone left on every side in the pedicle (project's limit)")
     comfortable_clearance_mm: float = Field(
-        3.0, ge=0, description="more bone than this earns nothing; assumed (Spine-DART asks 2.5 mm from axis to wall, FACTS 7)"
+        4.0, ge=0, description="more bone than this earns nothing; assumed (Spine-DART asks 2.5 mm from axis to wall, FACTS 7)"
     )
     least_clearance_mm: float = Field(0.0, description="below this a path is refused: Gertzbein–Robbins A only (FACTS 4)")
     least_canal_mm: float = Field(0.0, ge=0, description="cannula's surface to canal, transpedicular: never inside")

@@ -1,0 +1,37 @@
+import json
+
+import pytest
+
+from planning_core.case import audit
+
+
+def test_a_chain_holds_and_each_line_hangs_on_the_one_before(tmp_path):
+    hashes = [audit.record(tmp_path, "planned", level=level) for level in ("L1", "L2", "L3")]
+    assert audit.verify(tmp_path) == hashes[-1]
+
+
+@pytest.mark.parametrize("line", [0, 1, 2])
+def test_any_edit_is_seen(tmp_path, line):
+    for level in ("L1", "L2", "L3"):
+        audit.record(tmp_path, "planned", level=level)
+    log = tmp_path / audit.NAME
+    lines = log.read_text().splitlines()
+    lines[line] = lines[line].replace('"level": "L', '"level": "T')
+    log.write_text("\n".join(lines) + "\n")
+    with pytest.raises(audit.BrokenAuditError) as caught:
+        audit.record(tmp_path, "again")
+    assert caught.value.line == line + 1
+
+
+def test_a_dropped_line_is_seen(tmp_path):
+    for level in ("L1", "L2", "L3"):
+        audit.record(tmp_path, "planned", level=level)
+    log = tmp_path / audit.NAME
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[1:]))
+    with pytest.raises(audit.BrokenAuditError):
+        audit.verify(tmp_path)
+
+
+def test_every_line_is_json(tmp_path):
+    audit.record(tmp_path, "planned", verdict="accept")
+    assert json.loads((tmp_path / audit.NAME).read_text())["event"] == "planned"

@@ -1,0 +1,80 @@
+import functools
+
+import numpy as np
+import pytest
+
+from benchmarks.compression import compress
+from planning_core.anatomy.label_file import LabelFileSegmenter
+from planning_core.anatomy.levels import VertebraLevel
+from planning_core.anatomy.modelling import model_spine
+from planning_core.cement.plan import Verdict
+from planning_core.cement.planner import plan_cement
+from tests.data import THORACIC_MASK, VERSE012_MASK, shared_data
+
+L1 = VertebraLevel.L1
+
+
+@functools.cache
+def spine(name, *levels):
+    segmentation = LabelFileSegmenter(shared_data(name)).read()
+    return model_spine(segmentation, None, [VertebraLevel(v) for v in levels] or None)
+
+
+@functools.cache
+def fractured():
+    return plan_cement(spine(VERSE012_MASK), L1)
+
+
+def test_the_fractured_l1_lacks_a_third_of_its_body():
+    plan = fractured()
+    assert 8 < plan.deficit.value_ml < 18
+    assert plan.deficit.low_ml < plan.deficit.value_ml < plan.deficit.high_ml
+    assert plan.collapsed_body_ml < plan.ideal_body_ml
+    assert plan.template == "two neighbours"
+
+
+def test_the_dose_is_not_the_deficit():
+    plan = fractured()
+    assert 3 < plan.recommended.value_ml < 6.5
+    assert any("rules" in sentence for sentence in plan.policy)
+
+
+def test_the_defect_is_a_closed_solid_of_the_stated_volume_between_the_endplates():
+    plan = fractured()
+    assert plan.defect.is_watertight
+    assert plan.defect.volume / 1000 == pytest.approx(plan.deficit.value_ml, rel=1e-3)
+    local = spine(VERSE012_MASK).vertebrae[L1].ct_lps_from_vertebra.inverse().apply(plan.defect.vertices)
+    assert np.abs(local[:, 2]).max() < 30
+
+
+def test_a_verdict_always_comes_with_reasons():
+    assert fractured().reasons
+    assert fractured().verdict in (Verdict.ACCEPT, Verdict.REVIEW)
+
+
+def test_a_healthy_level_gets_no_cement_and_says_so():
+    plan = plan_cement(spine(THORACIC_MASK, "T10", "T11", "T12", "L1"), VertebraLevel.T11)
+    assert plan.recommended.value_ml == 0
+    assert "no collapse" in plan.reasons[0]
+
+
+def test_the_same_spine_gives_the_same_plan():
+    again = plan_cement(spine(VERSE012_MASK), L1)
+    assert again.deficit == fractured().deficit
+    np.testing.assert_array_equal(again.defect.vertices, fractured().defect.vertices)
+
+
+def test_a_lone_vertebra_is_planned_from_its_own_proportions_and_sent_to_review():
+    plan = plan_cement(spine(VERSE012_MASK, "L1"), L1)
+    assert plan.template == "typical proportions"
+    assert plan.verdict is not Verdict.ACCEPT
+
+
+@pytest.mark.parametrize("kind", ["wedge", "biconcave", "crush"])
+def test_a_deeper_compression_is_a_larger_deficit(kind):
+    healthy = spine(THORACIC_MASK, "T10", "T11", "T12", "L1")
+    found = [
+        plan_cement(compress(healthy, VertebraLevel.T11, kind, loss).spine, VertebraLevel.T11).deficit.value_ml
+        for loss in (0.2, 0.45)
+    ]
+    assert found[1] > found[0] + 1
