@@ -71,7 +71,8 @@ def read_cues(ct: CoarseCt, instances: Sequence[VertebraInstance], pitches_mm: S
     last = instances[-1]
     arc = np.linalg.norm(line.points_lps_mm - last.centre_lps_mm, axis=1).argmin()
     below = line.sacrum[arc + 12 : arc + 45]
-    sides = np.array([one.centre_lps_mm + s * RIB_REACH_MM * one.pose.axes[:, 0] for one in instances for s in (1.0, -1.0)])
+    inner = instances[1:-1] or instances  # at the ends of the volume a tilted line leaves it upwards or downwards
+    sides = np.array([one.centre_lps_mm + s * RIB_REACH_MM * one.pose.axes[:, 0] for one in inner for s in (1.0, -1.0)])
     return Cues(np.array(pitches_mm, float), ribs, float(below.max()) if len(below) else 0.0, bool(ct.grid.contains(sides).all()))
 
 

@@ -31,7 +31,9 @@ class Defect:
 
     Args:
         solid: closed surface in ct_lps mm, empty where nothing is missing.
-        volume_ml: of it. sliver_ml: loose pieces that were dropped.
+        volume_ml: of it, less the bone that stands above the ideal endplates: two surfaces that agree but for noise
+            cross each other, and counting only where the ideal is higher would find a defect in every healthy body.
+        sliver_ml: loose pieces that were dropped.
         retropulsed_ml: collapsed bone behind the ideal posterior wall. bulged_ml: other bone outside the ideal body.
         conserved: |A−B| + |A∩B| over |A|, minus one.
     """
@@ -71,10 +73,12 @@ def subtract(target: Vertebra, ideal: DistanceField, config: CementConfig) -> De
     points = body.grid.all_points()
     behind = (points[..., 1] > target.wall[0] - WALL_MM) & (np.abs(points[..., 0]) < CANAL_HALF_MM)
     voxel = body.grid.voxel_ml
+    within = (ideal.values < 0).any(axis=0)[None]
+    overgrown = float((beyond & within & ~behind).sum()) * voxel
     whole = manifold3d.Manifold.batch_boolean(kept, manifold3d.OpType.Add) if kept else manifold3d.Manifold()
     return Defect(
         _mesh(whole, target),
-        float(sum(p.volume() for p in kept)) / 1000,
+        max(0.0, float(sum(p.volume() for p in kept)) / 1000 - overgrown),
         float(dropped) / 1000,
         float((beyond & behind).sum()) * voxel,
         float((beyond & ~behind).sum()) * voxel,
