@@ -100,6 +100,8 @@ def path_cost(task: Task, path: PathMeasures) -> FloatArray:
     canal = path.canal_mm - r
     cost = weights.canal * short(config.comfortable_canal_mm, canal)
     cost = cost + weights.endplate * short(config.comfortable_endplate_mm, path.endplate_mm - r)
+    # the body's front and sides curve: bone straight ahead of the tip is not all there is to keep
+    cost += weights.endplate * short(config.comfortable_endplate_mm, path.tip_mm - r)
     cost += weights.anterior * short(config.anterior_margin_mm, path.ahead_mm)
     cost += weights.skiving * short(config.least_incidence_cos, path.incidence_cos)
     cost += weights.process * (short(r, path.approach_mm) * task.guarded + short(r, path.other_mm))

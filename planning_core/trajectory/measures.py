@@ -76,7 +76,8 @@ class PathMeasures:
         enters_once: (n,) bool: in bone without a gap from entry to tip, and not in bone before.
         canal_mm: axis to canal over everything. approach_mm: own bone beside the way before entry (axis to surface).
         other_mm: axis to other vertebrae, before and after entry.
-        body_mm: least depth in bone from wall to tip. endplate_mm: axis to the nearer endplate. ahead_mm: bone ahead of the tip.
+        body_mm: least depth in bone from wall to tip. tip_mm: depth of the tip itself.
+        endplate_mm: axis to the nearer endplate. ahead_mm: bone ahead of the tip.
         incidence_cos: cosine between path and the surface's normal at entry. bone_behind_mm: from entry to the pedicle.
         cover_mm: least depth of the axis just behind the pedicle, where its walls turn into the arch.
     """
@@ -87,6 +88,7 @@ class PathMeasures:
     approach_mm: FloatArray
     other_mm: FloatArray
     body_mm: FloatArray
+    tip_mm: FloatArray
     endplate_mm: FloatArray
     ahead_mm: FloatArray
     incidence_cos: FloatArray
@@ -165,6 +167,7 @@ def measure_path(
         np.where(outside, -depth, np.inf).min(axis=1),
         corridor.other_distance(everywhere).min(axis=1),
         body_depth.min(axis=1),
+        body_depth[:, -1],
         corridor.endplate_distance(body).min(axis=1),
         ahead,
         np.asarray(-(gradient * d).sum(axis=1)),
