@@ -73,7 +73,7 @@ def subtract(target: Vertebra, ideal: DistanceField, config: CementConfig) -> De
     points = body.grid.all_points()
     behind = (points[..., 1] > target.wall[0] - WALL_MM) & (np.abs(points[..., 0]) < CANAL_HALF_MM)
     voxel = body.grid.voxel_ml
-    within = (ideal.values < 0).any(axis=0)[None]
+    within = np.asarray((ideal.values < 0).any(axis=0))[None]
     overgrown = float((beyond & within & ~behind).sum()) * voxel
     whole = manifold3d.Manifold.batch_boolean(kept, manifold3d.OpType.Add) if kept else manifold3d.Manifold()
     return Defect(
