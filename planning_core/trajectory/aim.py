@@ -37,7 +37,7 @@ def aim_point(
     edge = 0.45 * corridor.width_mm
     x, lateral = {
         PathKind.TRANSPEDICULAR: (lane, (radius_mm, edge)),
-        PathKind.CROSSING: (-config.crossing_share * corridor.width_mm, (-lane, 0.0)),
+        PathKind.CROSSING: (-config.crossing_share * corridor.width_mm, (-lane, -0.5 * radius_mm)),
         PathKind.EXTRAPEDICULAR: (0.5 * lane, (0.0, edge)),
         PathKind.CURVED: (-lane, (-edge, -radius_mm)),
     }[kind]

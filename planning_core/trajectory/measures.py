@@ -18,7 +18,7 @@ from planning_core.trajectory.corridor import Corridor
 
 AHEAD_MM = 12.0
 LEAST_DEPTH_MM = 2.5
-COVER_MM = 4.5
+COVER_MM = 6.0
 ROOT_MM = 4.0
 FLATTEST = 0.35
 
