@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -47,11 +49,16 @@ def model_spine(
     directions = _directions(segmentation)
     vertebrae: dict[VertebraLevel, Vertebra] = {}
     notes: list[str] = []
-    for level in chosen:
-        try:
-            vertebrae[level] = model_vertebra(
-                level, segmentation.boundaries[level], directions[level], segmentation.grid, ct, config
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # each is array work that lets go of the interpreter
+        models = {
+            level: pool.submit(
+                model_vertebra, level, segmentation.boundaries[level], directions[level], segmentation.grid, ct, config
             )
+            for level in chosen
+        }
+    for level, model in models.items():
+        try:
+            vertebrae[level] = model.result()
         except ModelError as error:
             if levels is not None and len(levels) == 1:
                 raise

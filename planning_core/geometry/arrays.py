@@ -49,3 +49,8 @@ def frozen_uint8(values: ArrayLike) -> LabelArray:
 def frozen_int16(values: ArrayLike) -> NDArray[np.int16]:
     """A read-only int16 array."""
     return frozen(values, np.int16)
+
+
+def rotated(points: FloatArray, matrix: FloatArray) -> FloatArray:
+    """``matrix`` (3, 3) times each of the points (..., 3), as one product (numpy multiplies stacks row by row)."""
+    return np.asarray((points.reshape(-1, 3) @ matrix.T).reshape(points.shape))

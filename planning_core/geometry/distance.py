@@ -59,10 +59,15 @@ class DistanceField:
     def at(self, points_mm: ArrayLike) -> FloatArray:
         """Distance at points (..., 3) mm in the grid's frame; beyond the grid, border value plus the way to it."""
         index = self.grid.indices(points_mm)
-        clamped = np.clip(index, 0, np.array(self.grid.shape) - 1)
-        flat = ndi.map_coordinates(self.values, clamped.reshape(-1, 3).T, order=1, mode="nearest")
-        beyond = np.linalg.norm((index - clamped) * self.grid.spacing_mm[::-1], axis=-1)
-        return np.asarray(flat.reshape(index.shape[:-1]) + beyond, dtype=np.float64)
+        return self._at_index(np.ascontiguousarray(index.reshape(-1, 3).T)).reshape(index.shape[:-1])
+
+    def _at_index(self, index: FloatArray) -> FloatArray:
+        """Distance at continuous indices (3, n), one row each of k, j, i."""
+        clamped = np.clip(index, 0, np.array(self.grid.shape)[:, None] - 1)
+        values = ndi.map_coordinates(self.values, clamped, output=np.float64, order=1, mode="nearest")
+        away = np.subtract(index, clamped, out=clamped)
+        away *= self.grid.spacing_mm[::-1, None]
+        return np.asarray(values + np.sqrt(np.einsum("an,an->n", away, away)))
 
     def gradient_at(self, points_mm: ArrayLike, step_mm: float = 0.5) -> FloatArray:
         """Unit outward gradient (..., 3) at points (..., 3) mm, by central differences."""
@@ -88,7 +93,13 @@ class DistanceField:
                 left=transform.src,
                 right=self.grid.frame,
             )
-        return DistanceField(self.at(transform.inverse().apply(grid.all_points())), grid)
+        # from index to index the map is affine: three sums by broadcasting instead of a point per voxel
+        back = transform.inverse()
+        first = self.grid.indices(back.apply(grid.origin_mm))
+        steps = self.grid.indices(back.apply(grid.points(np.eye(3)))) - first
+        k, j, i = (np.arange(n) * step[:, None] for n, step in zip(grid.shape, steps, strict=True))
+        index = (first[:, None] + k)[:, :, None, None] + j[:, None, :, None] + i[:, None, None, :]
+        return DistanceField(self._at_index(index.reshape(3, -1)).reshape(grid.shape), grid)
 
 
 def _beyond(exact: Float32Array, near: tuple[slice, ...], shape: tuple[int, ...], spacing: FloatArray) -> Float32Array:

@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from numpy.typing import ArrayLike
 
-from planning_core.geometry.arrays import FloatArray, frozen_float64, frozen_vector
+from planning_core.geometry.arrays import FloatArray, frozen_float64, frozen_vector, rotated
 
 
 def _shape(values: Iterable[int]) -> tuple[int, int, int]:
@@ -56,17 +56,19 @@ class Grid:
     def points(self, index_kji: ArrayLike) -> FloatArray:
         """Continuous indices (..., 3) in k, j, i order to points (..., 3) mm in ``frame``."""
         ijk = np.asarray(index_kji, dtype=np.float64)[..., ::-1]
-        return (ijk * self.spacing_mm) @ self.direction.T + self.origin_mm
+        return rotated(ijk * self.spacing_mm, self.direction) + self.origin_mm
 
     def indices(self, points_mm: ArrayLike) -> FloatArray:
         """Points (..., 3) mm in ``frame`` to continuous indices (..., 3) in k, j, i order."""
-        ijk = ((np.asarray(points_mm, dtype=np.float64) - self.origin_mm) @ self.direction) / self.spacing_mm
+        ijk = rotated(np.asarray(points_mm, dtype=np.float64) - self.origin_mm, self.direction.T) / self.spacing_mm
         return ijk[..., ::-1]
 
     def all_points(self) -> FloatArray:
         """(nk, nj, ni, 3) mm: the centre of every voxel in ``frame``."""
-        index = np.stack(np.meshgrid(*[np.arange(n) for n in self.shape], indexing="ij"), axis=-1)
-        return self.points(index)
+        i, j, k = (
+            np.arange(n)[:, None] * step for n, step in zip(self.shape[::-1], (self.direction * self.spacing_mm).T, strict=True)
+        )
+        return np.asarray((self.origin_mm + k)[:, None, None] + j[:, None] + i)
 
     def contains(self, points_mm: ArrayLike) -> np.ndarray:
         """(...,) bool: whether each point lies within the grid's voxels (half a voxel beyond the outer centres)."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from planning_core.errors import PkpError
-from planning_core.geometry.arrays import FloatArray, frozen
+from planning_core.geometry.arrays import FloatArray, frozen, rotated
 
 ORTHONORMAL_TOLERANCE = 1e-6
 
@@ -89,11 +89,11 @@ class RigidTransform:
 
     def apply(self, points: ArrayLike) -> FloatArray:
         """Points (..., 3) mm from ``src`` into ``dst``."""
-        return np.asarray(points, dtype=np.float64) @ self.rotation.T + self.translation_mm
+        return rotated(np.asarray(points, dtype=np.float64), self.rotation) + self.translation_mm
 
     def rotate(self, vectors: ArrayLike) -> FloatArray:
         """Directions (..., 3) from ``src`` into ``dst`` (no translation)."""
-        return np.asarray(vectors, dtype=np.float64) @ self.rotation.T
+        return rotated(np.asarray(vectors, dtype=np.float64), self.rotation)
 
     def __matmul__(self, other: RigidTransform) -> RigidTransform:
         """Chain ``T_a_b @ T_b_c``; refuses when the inner frames differ."""

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planning_core.geometry import DistanceField, FrameMismatchError, Grid, RigidTransform
+from tests.planning_core.geometry.strategies import points, rotations
 
 
 def ball(radius: float, spacing) -> tuple[np.ndarray, Grid]:
@@ -40,6 +41,18 @@ def test_far_from_the_grid_distance_goes_on_growing():
     mask, grid = ball(5, (1, 1, 1))
     field = DistanceField.from_mask(mask, grid)
     assert field.at([100.0, 0, 0]) == pytest.approx(95, abs=1.5)
+
+
+@settings(max_examples=15, deadline=None)
+@given(rotations, points)
+def test_a_moved_field_is_the_field_at_the_moved_places(rotation, shift):
+    mask, grid = ball(5, (1, 1, 3))
+    field = DistanceField.from_mask(mask, grid)
+    move = RigidTransform.from_parts("vertebra_L1", grid.frame, rotation, shift)
+    onto = Grid.centred("vertebra_L1", [9, 8, 7], 2.0)
+    np.testing.assert_allclose(
+        field.moved(move, onto).values, field.at(move.inverse().apply(onto.all_points())), rtol=1e-5, atol=1e-4
+    )
 
 
 def test_a_field_is_not_moved_between_frames_that_do_not_meet():

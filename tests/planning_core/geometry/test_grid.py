@@ -25,6 +25,13 @@ def test_indices_undo_points(rotation, origin, index):
     np.testing.assert_allclose(grid.indices(grid.points(index)), index, atol=1e-6)
 
 
+@given(rotations, points, st.booleans())
+def test_all_points_are_the_points_of_all_voxels(rotation, origin, left_handed):
+    grid = Grid((4, 5, 6), [0.7, 1, 3], origin, rotation * [1, 1, -1] if left_handed else rotation)
+    index = np.stack(np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij"), axis=-1)
+    np.testing.assert_allclose(grid.all_points(), grid.points(index), atol=1e-9)
+
+
 def test_a_crop_keeps_voxels_where_they_were():
     grid = Grid((9, 8, 7), [1, 2, 3], [10, 20, 30])
     part = grid.crop((slice(2, 5), slice(1, 4), slice(3, 7)))
