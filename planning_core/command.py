@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,8 +15,10 @@ import numpy as np
 from planning_core import __version__
 from planning_core.errors import PkpError
 
-USAGE_STATUS = 64
+INTERNAL_STATUS = 1
 REFUSED_STATUS = 4
+USAGE_STATUS = 64
+INTERRUPTED_STATUS = 130
 STAGES = {
     "read": "reading the CT",
     "segment": "finding the vertebrae",
@@ -26,11 +29,14 @@ STAGES = {
 }
 
 
+class _UsageError(Exception):
+    """Arguments that cannot be understood."""
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
-        print(f"{self.prog}: {message}", file=sys.stderr)
-        raise SystemExit(USAGE_STATUS)
+        raise _UsageError(message)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,16 +61,31 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; returns the exit status (docs/exit_codes.md)."""
-    given = parser().parse_args(_joined(list(sys.argv[1:] if arguments is None else arguments)))
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in words
     try:
+        given = parser().parse_args(_joined(words))
         result = _plan(given)
+    except _UsageError as error:
+        return _failed(as_json, USAGE_STATUS, {"error": "UsageError", "code": "usage", "message": str(error)})
     except PkpError as error:
-        if given.json:
-            print(json.dumps(error.as_dict(), default=str))
-        print(f"pkp: {error.message}", file=sys.stderr)
-        return error.exit_status
-    print(json.dumps(result) if given.json else _summary(result))
+        return _failed(as_json, error.exit_status, error.as_dict())
+    except KeyboardInterrupt:
+        message = "interrupted; no plan was written. The same command takes up what was finished"
+        return _failed(as_json, INTERRUPTED_STATUS, {"error": "Interrupted", "code": "interrupted", "message": message})
+    except Exception as error:  # the process's edge: a mistake of ours still answers in the form that was asked for
+        traceback.print_exc()
+        message = f"internal error, please report it with the lines above: {type(error).__name__}"
+        return _failed(as_json, INTERNAL_STATUS, {"error": "InternalError", "code": "internal", "message": message})
+    print(json.dumps(result) if as_json else _summary(result))
     return REFUSED_STATUS if result["verdict"] == "refuse" else 0
+
+
+def _failed(as_json: bool, status: int, error: dict[str, Any]) -> int:
+    if as_json:
+        print(json.dumps(error, default=str))
+    print(f"pkp: {error['message']}", file=sys.stderr)
+    return status
 
 
 def _joined(arguments: list[str]) -> list[str]:
@@ -80,7 +101,8 @@ def _plan(given: argparse.Namespace) -> dict[str, Any]:
     from planning_core.case.folder import Case
     from planning_core.configuration import load_configuration
     from planning_core.imaging.identity import pseudonym, read_identity
-    from planning_core.pipeline import Request, run
+    from planning_core.pipeline import run
+    from planning_core.request import Request
 
     request = Request(
         given.ct,
@@ -90,7 +112,7 @@ def _plan(given: argparse.Namespace) -> dict[str, Any]:
         given.label_scheme,
         given.series,
         load_configuration(given.config, given.product),
-        read_identity(given.ct) if given.with_identity and given.ct is not None else None,
+        read_identity(given.ct, given.series) if given.with_identity and given.ct is not None else None,
     )
     opened: list[Case] = []
 

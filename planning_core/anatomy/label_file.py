@@ -53,14 +53,18 @@ class LabelFileSegmenter:
     path: Path
     scheme: str | None = None
 
-    def read(self) -> SpineSegmentation:
-        """The label map on its own grid.
+    def read(self, anchor: tuple[VertebraLevel, FloatArray] | None = None) -> SpineSegmentation:
+        """The label map on its own grid; an anchor must agree with it.
 
         Raises:
             NotLabelsError, LabelSchemeError: see there. InputError: the file cannot be read.
+            UnknownLevelError: the anchor lies in another level.
         """
         array, grid = read_image_file(self.path)
-        return from_labels(array, grid, self.scheme)
+        segmentation = from_labels(array, grid, self.scheme)
+        if anchor is not None:
+            _agree(segmentation, *anchor)
+        return segmentation
 
     def segment(self, ct: CtVolume, anchor: tuple[VertebraLevel, FloatArray] | None = None) -> SpineSegmentation:
         """The label map, after checking that it lies on the CT; an anchor must agree with it.
@@ -79,14 +83,17 @@ class LabelFileSegmenter:
                 largest_mm=apart if np.isfinite(apart) else None,
             )
         if anchor is not None:
-            level, point = anchor
-            index = np.round(segmentation.grid.indices(point)).astype(int)
-            inside = bool(((index >= 0) & (index < segmentation.grid.shape)).all())
-            found = int(segmentation.labels[tuple(index)]) if inside else 0
-            if found not in (0, level.verse_id):
-                name = VertebraLevel.from_verse_id(found).value
-                raise UnknownLevelError(f"the point lies in {name} of the label file, not in {level.value}", given=level.value)
+            _agree(segmentation, *anchor)
         return segmentation
+
+
+def _agree(segmentation: SpineSegmentation, level: VertebraLevel, point: FloatArray) -> None:
+    index = np.round(segmentation.grid.indices(point)).astype(int)
+    inside = bool(((index >= 0) & (index < segmentation.grid.shape)).all())
+    found = int(segmentation.labels[tuple(index)]) if inside else 0
+    if found not in (0, level.verse_id):
+        name = VertebraLevel.from_verse_id(found).value
+        raise UnknownLevelError(f"the point lies in {name} of the label file, not in {level.value}", given=level.value)
 
 
 def from_labels(array: NDArray[Any], grid: Grid, scheme: str | None = None) -> SpineSegmentation:

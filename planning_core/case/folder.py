@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
+import json
 import os
-import tempfile
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
-import numpy as np
 
-from planning_core.anatomy.levels import VertebraLevel
-from planning_core.anatomy.segmentation import Numbering, PartialVertebra, SpineSegmentation
-from planning_core.errors import PkpError
-from planning_core.geometry import DistanceField, Grid
+from planning_core.errors import InputError, PkpError
+
+UNFINISHED = ".part-"
+INPUTS = "inputs.json"
+OUTPUTS = ("plan.json", "report.html", "report.png", "labels.nii.gz", "segmentation.dcm", "numbering.png", "surfaces")
+"""What a new plan replaces, the plan itself first: without it nothing else in the folder counts."""
 
 
 class CaseInUseError(PkpError):
     """Another process is writing this case. Carries ``case``."""
 
     code = "case_in_use"
+
+
+class OtherInputError(InputError):
+    """The folder holds the case of another input. Carries ``held`` and ``given`` (SHA-256 of each)."""
+
+    code = "other_input"
 
 
 @attrs.frozen
@@ -48,7 +55,38 @@ class Case:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise CaseInUseError(f"case {self.path.name} is being written by another process", case=self.path.name) from error
+            for left in self.path.rglob(f"{UNFINISHED}*"):  # by a run that was killed: nobody else holds the lock
+                left.unlink()
             yield
+
+    def claim(self, ct_sha256: str | None, labels_sha256: str | None) -> None:
+        """Note which inputs this case is of; a folder never mixes two patients.
+
+        Raises:
+            OtherInputError: it is the case of another CT, or of other labels where one of the two has no CT.
+        """
+        place = self.path / INPUTS
+        inputs = {"ct_sha256": ct_sha256, "labels_sha256": labels_sha256}
+        if place.is_file():
+            held = json.loads(place.read_text())
+            both_ct = held["ct_sha256"] is not None and ct_sha256 is not None
+            key, given = ("ct_sha256", ct_sha256) if both_ct else ("labels_sha256", labels_sha256)
+            if given is None or held[key] != given:
+                raise OtherInputError(
+                    f"case {self.path.name} was made from another input: choose another folder with --out",
+                    held=held,
+                    given=inputs,
+                )
+        self.write(INPUTS, (json.dumps(inputs, indent=2, sort_keys=True) + "\n").encode())
+
+    def withdraw(self) -> None:
+        """Take an earlier plan and all that goes with it away, so that old and new never stand side by side."""
+        for name in OUTPUTS:
+            place = self.path / name
+            if place.is_dir():
+                shutil.rmtree(place)
+            else:
+                place.unlink(missing_ok=True)
 
     def write(self, name: str, content: bytes) -> Path:
         """A file, whole or not at all."""
@@ -58,71 +96,12 @@ class Case:
         """A file that a library writes by path: beside its place under another name, then moved."""
         place = self.path / name
         place.parent.mkdir(parents=True, exist_ok=True)
-        suffix = "".join(Path(name).suffixes)
-        handle, temporary = tempfile.mkstemp(suffix=suffix, prefix=".part-", dir=place.parent)
-        os.close(handle)
+        unfinished = place.with_name(UNFINISHED + place.name)
         try:
-            writer(Path(temporary))
-            with open(temporary, "rb+") as file:
+            writer(unfinished)
+            with unfinished.open("rb+") as file:
                 os.fsync(file.fileno())
-            os.replace(temporary, place)
+            unfinished.replace(place)
         finally:
-            Path(temporary).unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
         return place
-
-    def stage(self, key: str) -> Path:
-        """Where the segmentation of these inputs is kept for a rerun."""
-        return self.path / "stages" / f"segmentation-{key[:16]}.npz"
-
-    def save_segmentation(self, key: str, segmentation: SpineSegmentation) -> None:
-        """Keep a segmentation for a rerun."""
-        arrays: dict[str, np.ndarray] = {"labels": segmentation.labels, **_grid_arrays("grid", segmentation.grid)}
-        for level, field in segmentation.boundaries.items():
-            arrays[f"field_{level.value}"] = field.values
-            arrays |= _grid_arrays(f"on_{level.value}", field.grid)
-        for number, part in enumerate(segmentation.partial):
-            arrays[f"partial_{number}"] = np.array([part.level.value, part.reason])
-            arrays[f"partial_centre_{number}"] = part.centre_lps_mm
-        numbering = segmentation.numbering
-        arrays["numbering"] = np.array([str(numbering.confidence), numbering.source, segmentation.method, *numbering.cues])
-        name = str(self.stage(key).relative_to(self.path))
-        self.write_with(name, lambda temporary: np.savez_compressed(temporary, **arrays))  # type: ignore[arg-type]
-
-    def load_segmentation(self, key: str) -> SpineSegmentation | None:
-        """What ``save_segmentation`` kept for the same key, or ``None``."""
-        path = self.stage(key)
-        if not path.is_file():
-            return None
-        with np.load(path) as z:
-            levels = [VertebraLevel(name[6:]) for name in z.files if name.startswith("field_")]
-            boundaries = {
-                v: DistanceField(z[f"field_{v.value}"], _grid(z, f"on_{v.value}", z[f"field_{v.value}"].shape)) for v in levels
-            }
-            count = len([n for n in z.files if n.startswith("partial_centre_")])
-            partial = tuple(
-                PartialVertebra(VertebraLevel(str(z[f"partial_{n}"][0])), z[f"partial_centre_{n}"], str(z[f"partial_{n}"][1]))
-                for n in range(count)
-            )
-            confidence, source, method, *cues = (str(s) for s in z["numbering"])
-            labels = z["labels"]
-            return SpineSegmentation(
-                labels,
-                _grid(z, "grid", labels.shape),
-                boundaries,
-                partial,
-                Numbering(float(confidence), source, tuple(cues)),
-                method,
-            )
-
-
-def stage_key(*parts: str) -> str:
-    """One hash over everything a stage depends on."""
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _grid_arrays(name: str, grid: Grid) -> dict[str, np.ndarray]:
-    return {f"{name}_spacing": grid.spacing_mm, f"{name}_origin": grid.origin_mm, f"{name}_direction": grid.direction}
-
-
-def _grid(arrays: np.lib.npyio.NpzFile, name: str, shape: tuple[int, ...]) -> Grid:
-    return Grid(shape, arrays[f"{name}_spacing"], arrays[f"{name}_origin"], arrays[f"{name}_direction"])

@@ -91,6 +91,15 @@ def read_ct_dicom(path: Path, series: str | None, config: ImagingConfig) -> CtVo
     return CtVolume(hu, grid, digest, f"DICOM, {len(chosen)} file{'s' if len(chosen) > 1 else ''}", notes)
 
 
+def series_headers(path: Path, series: str | None, config: ImagingConfig | None = None) -> list[Dataset]:
+    """The headers of the series that ``read_ct_dicom`` would read.
+
+    Raises:
+        InputError, AmbiguousSeriesError: see ``refusals``.
+    """
+    return [header for _, header in _choose(_headers(path, config or ImagingConfig()), series)]
+
+
 def _headers(path: Path, config: ImagingConfig) -> list[tuple[Path, Dataset]]:
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     if len(files) > config.max_files:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import attrs
 
+from planning_core.imaging.refusals import MixedSeriesError
+
 PSEUDONYM_DIGITS = 10
 
 
@@ -23,19 +25,28 @@ def pseudonym(sha256: str) -> str:
     return f"case-{sha256[:PSEUDONYM_DIGITS]}"
 
 
-def read_identity(path: Path) -> PatientIdentity:
-    """The identity in the first DICOM file of a folder, or of one file; empty for formats that hold none."""
-    import pydicom
+def read_identity(path: Path, series: str | None = None) -> PatientIdentity:
+    """The identity in the headers of one series; empty for formats that hold none.
 
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    for file in files:
-        try:
-            header = pydicom.dcmread(file, stop_before_pixels=True)
-        except (pydicom.errors.InvalidDicomError, OSError, ValueError, NotImplementedError):
-            continue
-        return PatientIdentity(
-            str(header.get("PatientName", "")),
-            str(header.get("PatientID", "")),
-            str(header.get("PatientBirthDate", "")),
+    Args:
+        path: as given to ``load_ct``. series: as given to ``load_ct``: another series may be another patient's.
+
+    Raises:
+        MixedSeriesError: the slices of the series name several patients.
+        InputError, AmbiguousSeriesError: as ``load_ct``.
+    """
+    from planning_core.imaging.volume_file import is_volume_file
+
+    if path.is_file() and is_volume_file(path):
+        return PatientIdentity()
+    from planning_core.imaging.dicom import series_headers
+
+    identities = {
+        PatientIdentity(str(h.get("PatientName", "")), str(h.get("PatientID", "")), str(h.get("PatientBirthDate", "")))
+        for h in series_headers(path, series)
+    }
+    if len(identities) > 1:
+        raise MixedSeriesError(
+            f"the slices of one series name {len(identities)} patients", attribute="patient", values=[str(len(identities))]
         )
-    return PatientIdentity()
+    return identities.pop()

@@ -16,6 +16,7 @@ from planning_core.imaging.refusals import GantryTiltError, NotThreeDimensionalE
 from planning_core.imaging.volume import CtVolume
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+DETACHABLE = (".nrrd", ".nhdr", ".mha", ".mhd")  # formats whose voxels may lie in another file
 
 
 def is_volume_file(path: Path) -> bool:
@@ -52,6 +53,7 @@ def read_image_file(path: Path, config: ImagingConfig | None = None) -> tuple[ND
                 components=components,
             )
         check_size(size, config)
+        _check_sform(reader, path.name, config)
         image = reader.Execute()
     except RuntimeError as error:
         text = str(error)
@@ -84,8 +86,28 @@ def read_ct_file(path: Path, config: ImagingConfig) -> CtVolume:
     warnings = check_grid(grid, config)
     suffix = next(s for s in sorted(SUFFIXES, key=len, reverse=True) if path.name.lower().endswith(s))
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return CtVolume(as_hounsfield(array, config), grid, digest, f"volume file {suffix}", warnings)
+        digest = hashlib.file_digest(file, "sha256")
+    if suffix in DETACHABLE:
+        digest.update(np.ascontiguousarray(array).data)
+    return CtVolume(as_hounsfield(array, config), grid, digest.hexdigest(), f"volume file {suffix}", warnings)
+
+
+def _check_sform(reader: sitk.ImageFileReader, name: str, config: ImagingConfig) -> None:
+    """Refuse a NIfTI whose sform is sheared or scaled otherwise than its spacing: ITK would silently use the qform instead."""
+    if not reader.HasMetaDataKey("sform_code") or int(reader.GetMetaData("sform_code")) <= 0:
+        return
+    affine = np.array([reader.GetMetaData(f"srow_{axis}").split()[:3] for axis in "xyz"], dtype=float)
+    lengths, spacing = np.linalg.norm(affine, axis=0), np.array(reader.GetSpacing()[:3])
+    if not np.isfinite(affine).all() or float(np.abs(lengths / spacing - 1).max()) > config.spacing_tolerance:
+        raise UnreadableFileError(
+            f"{name} has an sform with voxels of {np.round(lengths, 3).tolist()} mm where its spacing is "
+            f"{np.round(spacing, 3).tolist()} mm",
+            reason="sform contradicts spacing",
+        )
+    axes = affine / lengths
+    tilt = float(np.degrees(np.arcsin(min(1.0, float(np.abs(axes.T @ axes - np.eye(3)).max())))))
+    if tilt > config.tilt_tolerance_deg:
+        raise GantryTiltError(f"{name} has axes sheared by {tilt:.2f}°, as under a tilted gantry", tilt_deg=tilt)
 
 
 def _last(text: str) -> str:

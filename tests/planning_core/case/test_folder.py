@@ -1,12 +1,9 @@
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
-from planning_core.anatomy.label_file import from_labels
-from planning_core.case.folder import Case, CaseInUseError
-from planning_core.geometry import Grid
+from planning_core.case.folder import Case, CaseInUseError, OtherInputError
 
 
 def test_a_writer_that_fails_leaves_what_was_there(tmp_path):
@@ -37,16 +34,38 @@ def test_two_processes_do_not_write_one_case(tmp_path):
     assert run.stdout.strip() == "wrote"
 
 
-def test_a_stored_segmentation_comes_back_the_same(tmp_path):
-    labels = np.zeros((60, 30, 30), np.uint8)
-    labels[10:25, 5:25, 5:25], labels[0:6, 5:25, 5:25] = 20, 21
-    segmentation = from_labels(labels, Grid(labels.shape, [2, 2, 2], [1, 2, 3]))
-    Case(tmp_path).save_segmentation("key", segmentation)
-    back = Case(tmp_path).load_segmentation("key")
-    assert back is not None
-    np.testing.assert_array_equal(back.labels, segmentation.labels)
-    assert back.levels == segmentation.levels
-    assert [p.reason for p in back.partial] == [p.reason for p in segmentation.partial]
-    for level, field in segmentation.boundaries.items():
-        np.testing.assert_array_equal(back.boundaries[level].values, field.values)
-    assert Case(tmp_path).load_segmentation("other") is None
+def test_what_a_killed_run_left_is_cleared_by_the_next(tmp_path):
+    left = tmp_path / "surfaces" / ".part-L1_body.stl"
+    left.parent.mkdir()
+    left.write_bytes(b"half a surface")
+    with Case(tmp_path).writing():
+        assert not left.exists()
+
+
+def test_a_folder_never_mixes_two_inputs(tmp_path):
+    case = Case(tmp_path)
+    case.claim("a" * 64, None)
+    case.claim("a" * 64, "b" * 64)  # the same CT, now with labels
+    with pytest.raises(OtherInputError) as caught:
+        case.claim("c" * 64, None)
+    assert (caught.value.held["ct_sha256"], caught.value.given["ct_sha256"]) == ("a" * 64, "c" * 64)
+
+
+def test_labels_alone_are_an_input_too(tmp_path):
+    Case(tmp_path).claim(None, "b" * 64)
+    with pytest.raises(OtherInputError):
+        Case(tmp_path).claim(None, "d" * 64)
+
+
+def test_masks_without_a_ct_do_not_take_over_a_ct_case_they_were_never_part_of(tmp_path):
+    Case(tmp_path).claim("a" * 64, None)
+    with pytest.raises(OtherInputError):
+        Case(tmp_path).claim(None, "b" * 64)
+
+
+def test_withdrawing_leaves_the_record_and_the_stored_stages(tmp_path):
+    case = Case(tmp_path)
+    for name in ("plan.json", "report.html", "surfaces/L1_body.stl", "stages/segmentation.npz", "audit.jsonl", "inputs.json"):
+        case.write(name, b"x")
+    case.withdraw()
+    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["audit.jsonl", "inputs.json", "segmentation.npz"]

@@ -1,3 +1,5 @@
+import struct
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -110,3 +112,38 @@ def test_what_is_no_volume_is_refused_by_name(tmp_path, name):
         (tmp_path / name).mkdir()
     with pytest.raises(refusals.UnreadableFileError):
         load_ct(tmp_path / name)
+
+
+def with_srow_y(path, row):
+    """Overwrite srow_y of a NIfTI-1 header (bytes 296 to 311) and leave its qform as it is."""
+    header = bytearray(path.read_bytes())
+    struct.pack_into("<4f", header, 296, *row)
+    path.write_bytes(header)
+
+
+def test_a_sheared_sform_is_refused_although_the_qform_is_not(tmp_path, small_ct):
+    path = tmp_path / "ct.nii"
+    sitk.WriteImage(as_image(*small_ct), str(path))
+    with_srow_y(path, (0, -0.8, 1.5 * np.tan(np.radians(10)), 0))
+    with pytest.raises(refusals.GantryTiltError) as caught:
+        load_ct(path)
+    assert caught.value.tilt_deg == pytest.approx(10, abs=0.01)
+
+
+def test_an_sform_that_contradicts_the_spacing_is_refused(tmp_path, small_ct):
+    path = tmp_path / "ct.nii"
+    sitk.WriteImage(as_image(*small_ct), str(path))
+    with_srow_y(path, (0, -1.6, 0, 0))
+    with pytest.raises(refusals.UnreadableFileError, match="sform"):
+        load_ct(path)
+
+
+@pytest.mark.parametrize("suffix", [".mhd", ".nhdr"])
+def test_the_hash_covers_voxels_that_lie_in_another_file(tmp_path, small_ct, suffix):
+    hu, grid = small_ct
+    hashes = set()
+    for name, values in (("one", hu), ("other", hu[::-1].copy())):
+        (tmp_path / name).mkdir()
+        sitk.WriteImage(as_image(values, grid), str(tmp_path / name / f"ct{suffix}"))
+        hashes.add(load_ct(tmp_path / name / f"ct{suffix}").sha256)
+    assert len(hashes) == 2

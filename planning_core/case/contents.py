@@ -1,0 +1,28 @@
+"""Fill a case folder with a plan and all that goes with it."""
+
+from __future__ import annotations
+
+from planning_core.case import audit
+from planning_core.case.dicom_seg import write_dicom_seg
+from planning_core.case.exports import write_labels, write_surfaces
+from planning_core.case.folder import Case
+from planning_core.case.plan import Plan
+from planning_core.case.report.page import render, summary_png
+from planning_core.case.report.pictures import Subject
+from planning_core.imaging.identity import PatientIdentity
+
+
+def fill(case: Case, subject: Subject, plan: Plan, identity: PatientIdentity | None = None) -> None:
+    """Replace what the folder held. The plan is written last: where it is, everything else is.
+
+    Args:
+        subject: what the plan was made from. identity: shown in the report when given.
+    """
+    case.withdraw()
+    write_labels(case, subject.segmentation)
+    write_surfaces(case, subject.spine, subject.cement, subject.trajectories)
+    write_dicom_seg(case, subject.segmentation, str(plan.ct_sha256 or plan.labels_sha256))
+    case.write("report.html", render(subject, plan, identity))
+    case.write("report.png", summary_png(subject, plan))
+    case.write("plan.json", plan.to_json().encode())
+    audit.record(case.path, "planned", level=plan.level, verdict=plan.verdict, plan_hash=plan.plan_hash, software=plan.software)
