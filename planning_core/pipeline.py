@@ -72,7 +72,8 @@ def walk(request: Request, ct: CtVolume | None, labels_sha256: str | None, case:
         spine = model_spine(segmentation, ct, near, configuration.anatomy)
         if level not in spine.vertebrae:
             found = [v.value for v in spine.levels]
-            raise MissingLevelError("; ".join(spine.notes), level=level.value, found=found, cut=[])
+            why = next((n for n in spine.notes if n.startswith(f"{level.value}:")), f"{level.value} cannot be modelled")
+            raise MissingLevelError(why, level=level.value, found=found, cut=[])
     with clock("cement"):
         cement = plan_cement(spine, level, configuration.cement, configuration.anatomy)
     with clock("paths"):

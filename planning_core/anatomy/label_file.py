@@ -1,7 +1,8 @@
-"""Vertebrae from a label map made elsewhere: VerSe or TotalSegmentator ids, as an image file or DICOM SEG."""
+"""Vertebrae from a label map made elsewhere: VerSe or TotalSegmentator ids as an image file, or a DICOM SEG."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,35 +11,38 @@ import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
+from planning_core.anatomy.label_scheme import LabelledPiece, NotLabelsError, chain_fault, name_labels
 from planning_core.anatomy.levels import UnknownLevelError, VertebraLevel
 from planning_core.anatomy.segmentation import Numbering, PartialVertebra, SpineSegmentation
-from planning_core.errors import AmbiguousError, InputError
+from planning_core.errors import InputError
 from planning_core.geometry import DistanceField, Grid
 from planning_core.geometry.arrays import BoolArray, FloatArray
+from planning_core.geometry.lattice import TOLERANCE, laid_onto, misfit
 from planning_core.imaging.volume import CtVolume
-from planning_core.imaging.volume_file import read_image_file
+from planning_core.imaging.volume_file import is_volume_file, read_image_file
 
 LEAST_ML = 3.0
 MARGIN_MM = 6.0
 FINE_MM = 1.0
-
-
-class NotLabelsError(InputError):
-    """A file that holds no vertebra labels. Carries ``values``."""
-
-    code = "not_labels"
-
-
-class LabelSchemeError(AmbiguousError):
-    """Ids that could be VerSe's or TotalSegmentator's. Carries ``as_verse`` and ``as_totalsegmentator``."""
-
-    code = "label_scheme"
+CUT_END_MM2 = 60.0
+"""Bone in the image's first or last slice above which a vertebra is cut: more than the tip of a process."""
+CUT_SIDE_MM2 = 250.0
+"""Bone in a side face above which a vertebra is cut: a process may leave the image there, a body or pedicle may not."""
+LOOSE_ML = 0.05
+MOST_LOOSE = 0.15
+LARGEST_ID = 65_535
 
 
 class LabelGridError(InputError):
-    """Labels that do not lie on the CT. Carries ``largest_mm`` (offset between the two at a corner)."""
+    """Labels that do not lie on the CT. Carries ``misfit_voxels`` (``None``: turned against it) and ``outside_ml``."""
 
     code = "label_grid"
+
+
+class BrokenLabelError(InputError):
+    """A label in several large pieces, as if two vertebrae had one name. Carries ``level``, ``largest_ml`` and ``loose_ml``."""
+
+    code = "broken_label"
 
 
 @attrs.frozen
@@ -46,7 +50,7 @@ class LabelFileSegmenter:
     """A ``Segmenter`` that reads instead of looking.
 
     Args:
-        path: label map; ids of VerSe (8–25, 28) or TotalSegmentator v2 (26–43).
+        path: label map with ids of VerSe (8–25, 28) or TotalSegmentator v2 (27–43), or a DICOM SEG whose segments are named.
         scheme: ``verse`` or ``totalsegmentator`` where the ids alone do not tell.
     """
 
@@ -57,69 +61,104 @@ class LabelFileSegmenter:
         """The label map on its own grid; an anchor must agree with it.
 
         Raises:
-            NotLabelsError, LabelSchemeError: see there. InputError: the file cannot be read.
+            NotLabelsError, LabelSchemeError, BrokenLabelError: see there. InputError: the file cannot be read.
             UnknownLevelError: the anchor lies in another level.
         """
-        array, grid = read_image_file(self.path)
-        segmentation = from_labels(array, grid, self.scheme)
-        if anchor is not None:
-            _agree(segmentation, *anchor)
-        return segmentation
+        return _agreeing(self._on(None), anchor)
 
     def segment(self, ct: CtVolume, anchor: tuple[VertebraLevel, FloatArray] | None = None) -> SpineSegmentation:
-        """The label map, after checking that it lies on the CT; an anchor must agree with it.
+        """The label map on the CT's grid; an anchor must agree with it.
+
+        Labels may be cropped, turned or flipped against the CT as long as voxel lies on voxel.
 
         Raises:
-            LabelGridError: the grids differ. UnknownLevelError: the anchor lies in another level.
+            LabelGridError: the voxels do not coincide, or some labels lie beyond the CT. Others as ``read``.
         """
-        segmentation = self.read()
-        corners = np.array(np.meshgrid(*[(0, n - 1) for n in ct.grid.shape], indexing="ij")).reshape(3, -1).T
-        same = segmentation.grid.shape == ct.grid.shape
-        apart = float(np.abs(segmentation.grid.points(corners) - ct.grid.points(corners)).max()) if same else float("inf")
-        if apart > 0.5 * float(ct.grid.spacing_mm.min()):
-            raise LabelGridError(
-                f"labels of size {segmentation.grid.shape} do not lie on the CT of size {ct.grid.shape} "
-                f"(corners up to {apart:.1f} mm apart)",
-                largest_mm=apart if np.isfinite(apart) else None,
-            )
-        if anchor is not None:
-            _agree(segmentation, *anchor)
-        return segmentation
+        return _agreeing(self._on(ct.grid), anchor)
+
+    def _on(self, onto: Grid | None) -> SpineSegmentation:
+        names: Mapping[int, VertebraLevel] | None = None
+        if is_volume_file(self.path):
+            array, grid = read_image_file(self.path)
+        else:
+            from planning_core.anatomy.label_seg import read_label_seg
+
+            array, grid, names = read_label_seg(self.path)
+        if onto is not None:
+            array, grid = _laid(array, grid, onto), onto
+        return from_labels(array, grid, self.scheme, names)
 
 
-def _agree(segmentation: SpineSegmentation, level: VertebraLevel, point: FloatArray) -> None:
-    index = np.round(segmentation.grid.indices(point)).astype(int)
-    inside = bool(((index >= 0) & (index < segmentation.grid.shape)).all())
-    found = int(segmentation.labels[tuple(index)]) if inside else 0
-    if found not in (0, level.verse_id):
-        name = VertebraLevel.from_verse_id(found).value
-        raise UnknownLevelError(f"the point lies in {name} of the label file, not in {level.value}", given=level.value)
-
-
-def from_labels(array: NDArray[Any], grid: Grid, scheme: str | None = None) -> SpineSegmentation:
-    """A segmentation from any integer label map on a ct_lps grid."""
-    values = np.unique(array)
-    if not np.array_equal(values, np.round(values)) or values.min() < 0 or len(values) < 2 or len(values) > 500:
-        raise NotLabelsError(
-            f"{len(values)} different values from {values.min():g} to {values.max():g} are no labels", values=len(values)
+def _laid(array: NDArray[Any], grid: Grid, onto: Grid) -> NDArray[Any]:
+    apart = misfit(grid, onto)
+    if apart > TOLERANCE:
+        size = "turned against it" if np.isinf(apart) else f"{apart:.2f} voxels off"
+        raise LabelGridError(
+            f"labels of size {grid.shape} do not lie on the voxels of the CT of size {onto.shape} ({size})",
+            misfit_voxels=None if np.isinf(apart) else apart,
+            outside_ml=None,
         )
-    names = _names([int(v) for v in values if v > 0], scheme)
+    laid = laid_onto(array, grid, onto)
+    outside = (np.count_nonzero(array) - np.count_nonzero(laid)) * grid.voxel_ml
+    if outside > 0:
+        raise LabelGridError(f"{outside:.1f} ml of the labels lie outside the CT", misfit_voxels=apart, outside_ml=outside)
+    return laid
+
+
+def _agreeing(segmentation: SpineSegmentation, anchor: tuple[VertebraLevel, FloatArray] | None) -> SpineSegmentation:
+    if anchor is not None:
+        level, point = anchor
+        index = np.round(segmentation.grid.indices(point)).astype(int)
+        inside = bool(((index >= 0) & (index < segmentation.grid.shape)).all())
+        found = int(segmentation.labels[tuple(index)]) if inside else 0
+        if found not in (0, level.verse_id):
+            name = VertebraLevel.from_verse_id(found).value
+            raise UnknownLevelError(f"the point lies in {name} of the label file, not in {level.value}", given=level.value)
+    return segmentation
+
+
+def from_labels(
+    array: NDArray[Any], grid: Grid, scheme: str | None = None, names: Mapping[int, VertebraLevel] | None = None
+) -> SpineSegmentation:
+    """A segmentation from any integer label map on a ct_lps grid.
+
+    Args:
+        array: (nk, nj, ni), 0 where no label is. scheme: see ``name_labels``. names: what each label is, where the file says so.
+
+    Raises:
+        NotLabelsError, LabelSchemeError, BrokenLabelError: see there.
+    """
+    values = np.unique(array)
+    whole = np.isfinite(values).all() and np.array_equal(values, np.round(values))
+    if not whole or values.min() < 0 or values.max() > LARGEST_ID or len(values) < 2 or len(values) > 500:
+        raise NotLabelsError(
+            f"{len(values)} different values from {values.min():g} to {values.max():g} are no labels", values=len(values), why={}
+        )
+    array = array.astype(np.uint16)
+    boxes = {number: box for number, box in enumerate(ndi.find_objects(array), start=1) if box is not None}
+    pieces = {number: _piece(array[box] == number, box, array.shape, grid) for number, box in boxes.items()}
+    if names is None:
+        names = name_labels(pieces, scheme)
+    elif fault := chain_fault(names, pieces):
+        raise NotLabelsError(f"the segments are no spine: {fault}", values=sorted(pieces), why={"names": fault})
     labels = np.zeros(array.shape, np.uint8)
     boundaries: dict[VertebraLevel, DistanceField] = {}
     partial: list[PartialVertebra] = []
-    boxes = ndi.find_objects(array.astype(np.int32))
+    notes: list[str] = []
     for number, level in names.items():
-        box = boxes[number - 1]
-        mask = _one_piece(array[box] == number)
+        box = boxes[number]
+        mask, loose_ml = _one_piece(array[box] == number, level, grid)
+        if loose_ml > LOOSE_ML:
+            notes.append(f"{level.value}: {loose_ml:.2f} ml of its label in loose pieces were left out")
         labels[box][mask] = level.verse_id
-        volume = float(mask.sum()) * grid.voxel_ml
-        region = grid.crop(box)
-        if is_cut(mask, box, array.shape, grid) or volume < LEAST_ML:
-            reason = "cut by the field of view" if volume >= LEAST_ML else f"only {volume:.1f} ml"
+        piece, region = pieces[number], grid.crop(box)
+        if not piece.whole or piece.volume_ml < LEAST_ML:
+            reason = "cut by the field of view" if piece.volume_ml >= LEAST_ML else f"only {piece.volume_ml:.1f} ml"
             partial.append(PartialVertebra(level, region.points(np.argwhere(mask).mean(axis=0)), reason))
         else:
             boundaries[level] = boundary_of(mask, region)
-    return SpineSegmentation(labels, grid, boundaries, tuple(partial), Numbering(1.0, "labels"), "label file")
+    numbering = Numbering(1.0, "labels")
+    return SpineSegmentation(labels, grid, boundaries, tuple(partial), numbering, "label file", tuple(notes))
 
 
 def boundary_of(mask: BoolArray, grid: Grid) -> DistanceField:
@@ -138,37 +177,38 @@ def boundary_of(mask: BoolArray, grid: Grid) -> DistanceField:
 
 
 def is_cut(mask: BoolArray, box: tuple[slice, ...], shape: tuple[int, ...], grid: Grid) -> bool:
-    """Whether the field of view's head or foot end cuts more than the tip of a process off."""
-    axis = int(np.abs(grid.direction[2]).argmax())
-    along = 2 - axis
-    area = float(np.prod(grid.spacing_mm)) / float(grid.spacing_mm[axis])
-    ends = ((box[along].start == 0, 0), (box[along].stop == shape[along], -1))
-    return any(touches and float(np.take(mask, end, axis=along).sum()) * area > 60.0 for touches, end in ends)
+    """Whether a border of the image cuts more off than the tip of a process.
+
+    Args:
+        mask: one label within ``box`` of an array of ``shape`` on ``grid``.
+    """
+    ends = 2 - int(np.abs(grid.direction[2]).argmax())  # the array axis that runs along the patient
+    for axis in range(3):
+        area = 1000 * grid.voxel_ml / float(grid.spacing_mm[2 - axis])
+        limit = CUT_END_MM2 if axis == ends else CUT_SIDE_MM2
+        for touches, face in ((box[axis].start == 0, 0), (box[axis].stop == shape[axis], -1)):
+            if touches and float(np.take(mask, face, axis=axis).sum()) * area > limit:
+                return True
+    return False
 
 
-def _one_piece(mask: BoolArray) -> BoolArray:
+def _piece(mask: BoolArray, box: tuple[slice, ...], shape: tuple[int, ...], grid: Grid) -> LabelledPiece:
+    centre = grid.crop(box).points(np.argwhere(mask).mean(axis=0))  # type: ignore[arg-type]
+    return LabelledPiece(centre, float(mask.sum()) * grid.voxel_ml, not is_cut(mask, box, shape, grid))
+
+
+def _one_piece(mask: BoolArray, level: VertebraLevel, grid: Grid) -> tuple[BoolArray, float]:
+    """The largest piece, and ml of what is loose."""
     parts, count = ndi.label(mask, np.ones((3, 3, 3)))
-    return mask if count < 2 else parts == 1 + np.bincount(parts[parts > 0] - 1).argmax()
-
-
-def _names(ids: list[int], scheme: str | None) -> dict[int, VertebraLevel]:
-    """Which label is which level. TotalSegmentator counts from the foot (26 = S1), VerSe from the head."""
-    verse = {n: VertebraLevel.from_verse_id(n) for n in ids if 8 <= n <= 25 or n == 28}
-    total = {n: VertebraLevel.from_totalsegmentator_id(n) for n in ids if 27 <= n <= 43}
-    if scheme == "verse" or (scheme is None and verse and not [n for n in total if n != 28]):
-        chosen = verse
-    elif scheme == "totalsegmentator" or (scheme is None and total and not verse):
-        chosen = total
-    elif total and max(ids) > 30:
-        chosen = total  # VerSe ends at 28; ids 8–25 are then TotalSegmentator's organs
-    elif verse or total:
-        raise LabelSchemeError(
-            f"labels {ids} fit VerSe and TotalSegmentator: say which with --label-scheme",
-            as_verse=[v.value for v in verse.values()],
-            as_totalsegmentator=[v.value for v in total.values()],
+    if count < 2:
+        return mask, 0.0
+    sizes = np.bincount(parts[parts > 0] - 1) * grid.voxel_ml
+    largest, loose = float(sizes.max()), float(sizes.sum() - sizes.max())
+    if loose > MOST_LOOSE * largest and loose > LEAST_ML:
+        raise BrokenLabelError(
+            f"{level.value}'s label is in {count} pieces: {largest:.1f} ml and {loose:.1f} ml beside it",
+            level=level.value,
+            largest_ml=largest,
+            loose_ml=loose,
         )
-    else:
-        chosen = {}
-    if not chosen:
-        raise NotLabelsError(f"labels {ids[:20]} hold no vertebra from T1 to L6", values=ids[:50])
-    return chosen
+    return parts == 1 + int(sizes.argmax()), loose

@@ -39,16 +39,16 @@ def model_spine(
 
     Args:
         segmentation: masks by level. ct: for HU; None from masks alone.
-        levels: which to model; all by default. One that is asked for must succeed, others may be left out with a note.
+        levels: which to model; all by default. Of several, one that cannot be modelled is left out with a note.
 
     Raises:
-        ModelError: a level that was asked for by name cannot be modelled.
+        ModelError: the only level asked for cannot be modelled.
     """
     config = config or AnatomyConfig()
     chosen = segmentation.levels if levels is None else tuple(v for v in segmentation.levels if v in levels)
     directions = _directions(segmentation)
     vertebrae: dict[VertebraLevel, Vertebra] = {}
-    notes: list[str] = []
+    notes = list(segmentation.notes)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # each is array work that lets go of the interpreter
         models = {
             level: pool.submit(

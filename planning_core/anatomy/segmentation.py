@@ -49,6 +49,7 @@ class SpineSegmentation:
         partial: vertebrae at the border of the field of view.
         numbering: how sure the names are.
         method: word for the report, e.g. ``built-in network`` or ``labels``.
+        notes: sentences for the report on what was left out.
     """
 
     labels: LabelArray = attrs.field(converter=frozen_uint8)
@@ -57,6 +58,7 @@ class SpineSegmentation:
     partial: tuple[PartialVertebra, ...]
     numbering: Numbering
     method: str
+    notes: tuple[str, ...] = ()
 
     @property
     def levels(self) -> tuple[VertebraLevel, ...]:

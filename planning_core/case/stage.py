@@ -58,6 +58,7 @@ def save_segmentation(case: Case, key: str, segmentation: SpineSegmentation) -> 
         arrays[f"partial_centre_{number}"] = part.centre_lps_mm
     numbering = segmentation.numbering
     arrays["numbering"] = np.array([str(numbering.confidence), numbering.source, segmentation.method, *numbering.cues])
+    arrays["notes"] = np.array(segmentation.notes, dtype=str)
     name = str(stage_path(case, key).relative_to(case.path))
     case.write_with(name, lambda place: np.savez(place, **arrays))  # type: ignore[arg-type]
 
@@ -90,7 +91,8 @@ def _segmentation(arrays: NpzFile) -> SpineSegmentation:
         partial.append(PartialVertebra(VertebraLevel(name), arrays[f"partial_centre_{number}"], reason))
     confidence, source, method, *cues = (str(s) for s in arrays["numbering"])
     numbering = Numbering(float(confidence), source, tuple(cues))
-    return SpineSegmentation(labels, _grid(arrays, "grid", shape), boundaries, tuple(partial), numbering, method)
+    notes = tuple(str(s) for s in arrays["notes"])
+    return SpineSegmentation(labels, _grid(arrays, "grid", shape), boundaries, tuple(partial), numbering, method, notes)
 
 
 def _grid_arrays(name: str, grid: Grid) -> dict[str, np.ndarray]:
