@@ -101,7 +101,7 @@ def read(request: Request) -> tuple[CtVolume | None, str | None]:
     labels_sha256 = None
     if request.labels is not None:
         if not request.labels.is_file():
-            raise UnreadableFileError(f"no file {request.labels.name}", reason="not there")
+            raise UnreadableFileError("the label file is not there", reason="not there")
         with request.labels.open("rb") as file:
             labels_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     ct = None if request.ct is None else load_ct(request.ct, request.series, request.configuration.imaging)

@@ -33,12 +33,12 @@ def read_label_seg(path: Path) -> tuple[LabelArray, Grid, dict[int, VertebraLeve
     import highdicom as hd
 
     if not path.is_file():
-        raise UnreadableFileError(f"no file {path.name}", reason="not there")
+        raise UnreadableFileError("the label file is not there", reason="not there")
     try:
         seg = hd.seg.segread(path)
         described = {int(item.SegmentNumber): item for item in seg.SegmentSequence}
     except DAMAGED as error:
-        raise UnreadableFileError(f"{path.name} is no DICOM SEG and no volume file", reason=str(error)[:120]) from error
+        raise UnreadableFileError("the label file is no DICOM SEG and no volume file", reason=str(error)[:120]) from error
     named = {number: level for number, item in described.items() if (level := _level(item)) is not None}
     if not named:
         words = [str(item.SegmentLabel) for item in described.values()]
@@ -51,7 +51,7 @@ def read_label_seg(path: Path) -> tuple[LabelArray, Grid, dict[int, VertebraLeve
     except DAMAGED as error:
         if "overlap" in str(error).lower():
             raise NotLabelsError("its segments overlap", values=sorted(named), why={}) from error
-        raise UnreadableFileError(f"{path.name}'s frames form no regular volume", reason=str(error)[:120]) from error
+        raise UnreadableFileError("the label file's frames form no regular volume", reason=str(error)[:120]) from error
     ids = np.zeros(max(named) + 1, np.uint8)
     for number, level in named.items():
         ids[number] = level.verse_id

@@ -10,6 +10,7 @@ from planning_core.imaging.config import ImagingConfig
 from planning_core.imaging.refusals import NotHounsfieldError, SliceSpacingError, TooFewSlicesError, TooLargeError
 
 INT16 = np.iinfo(np.int16)
+FARTHEST_HU = (-200_000.0, 200_000.0)
 
 
 def check_size(shape: tuple[int, ...], config: ImagingConfig) -> None:
@@ -43,14 +44,23 @@ def as_hounsfield(values: NDArray[np.generic], config: ImagingConfig) -> NDArray
     """Round to int16 HU, refusing what cannot be a CT."""
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise NotHounsfieldError("the volume holds values that are not finite numbers", lowest=None, highest=None)
-    lowest, highest = float(values.min()), float(values.max())
-    if lowest > config.min_hu or highest < config.max_hu or highest > 200_000 or lowest < -200_000:
+    check_range(float(values.min()), float(values.max()), config)
+    return rounded(values)
+
+
+def check_range(lowest: float, highest: float, config: ImagingConfig) -> None:
+    """Refuse a volume whose values cannot be those of a CT."""
+    if not (FARTHEST_HU[0] <= lowest <= config.min_hu and config.max_hu <= highest <= FARTHEST_HU[1]):
         raise NotHounsfieldError(
             f"values from {lowest:g} to {highest:g} are not Hounsfield units of a CT "
             f"(expected below {config.min_hu:g} and above {config.max_hu:g})",
             lowest=lowest,
             highest=highest,
         )
+
+
+def rounded(values: NDArray[np.generic]) -> NDArray[np.int16]:
+    """Nearest int16; beyond its range, its ends (padding and metal)."""
     if values.dtype == np.int16:
         return values.astype(np.int16, copy=False)
     return np.rint(np.clip(values, INT16.min, INT16.max)).astype(np.int16)

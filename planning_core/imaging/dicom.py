@@ -18,7 +18,7 @@ from pydicom.errors import InvalidDicomError
 
 from planning_core.geometry.arrays import FloatArray
 from planning_core.geometry.grid import Grid
-from planning_core.imaging.checks import as_hounsfield, check_grid, check_size
+from planning_core.imaging.checks import check_grid, check_range, check_size, rounded
 from planning_core.imaging.config import ImagingConfig
 from planning_core.imaging.refusals import (
     AmbiguousSeriesError,
@@ -66,6 +66,12 @@ class Slice:
     slope: float
     intercept: float
     kernel: str
+    frame_of_reference: str
+    patient: str = attrs.field(repr=False)
+
+
+SHARED = ("size", "spacing_mm", "kernel", "slope", "intercept", "frame_of_reference", "patient")
+UNSAID = ("frame_of_reference", "patient")  # what differs is said, the values are not: they would identify the patient
 
 
 def read_ct_dicom(path: Path, series: str | None, config: ImagingConfig) -> CtVolume:
@@ -87,7 +93,7 @@ def read_ct_dicom(path: Path, series: str | None, config: ImagingConfig) -> CtVo
     notes = check_grid(grid, config)
     check_size(grid.shape, config)
     digest = hashlib.sha256("".join(sorted(_sha256(file) for file, _ in chosen)).encode()).hexdigest()
-    hu = as_hounsfield(_pixels(ordered, grid), config)
+    hu = _pixels(ordered, grid, config)
     return CtVolume(hu, grid, digest, f"DICOM, {len(chosen)} file{'s' if len(chosen) > 1 else ''}", notes)
 
 
@@ -130,19 +136,49 @@ def _choose(headers: Sequence[tuple[Path, Dataset]], series: str | None) -> list
     if not ct:
         seen = ", ".join(sorted(set(modalities.values())))
         raise WrongModalityError(f"the images are {seen or 'of no stated modality'}, not CT", modality=seen)
-    listing = [
-        {"number": str(group[0][1].get("SeriesNumber", "")), "uid": uid, "slices": len(group)}
-        for uid, group in sorted(ct.items())
-    ]
+    scouts = [uid for uid, group in ct.items() if all(_is_localizer(header) for _, header in group)]
+    if len(scouts) < len(ct):
+        ct = {uid: group for uid, group in ct.items() if uid not in scouts}  # a scout is no volume: no choice to ask for
+    listing = [_described(uid, group) for uid, group in sorted(ct.items())]
     if series is not None:
         matching = [entry["uid"] for entry in listing if series in (entry["uid"], entry["number"])]
         if len(matching) != 1:
             raise NoSuchSeriesError(f"{len(matching)} CT series answer to {series!r}", asked=series, series=listing)
         return ct[str(matching[0])]
     if len(ct) > 1:
-        words = "; ".join(f"--series {e['number'] or e['uid']} ({e['slices']} slices)" for e in listing)
+        words = "; ".join(
+            f"--series {e['number'] or e['uid']} ({e['slices']} slices, {e['spacing_mm']} mm, {e['kernel'] or 'no kernel'}, "
+            f"{e['description'] or 'no description'})"
+            for e in listing
+        )
         raise AmbiguousSeriesError(f"{len(ct)} CT series, choose one: {words}", series=listing)
     return next(iter(ct.values()))
+
+
+def _is_localizer(header: Dataset) -> bool:
+    return "LOCALIZER" in [str(word).upper() for word in header.get("ImageType", None) or []]
+
+
+def _described(uid: str, group: Sequence[tuple[Path, Dataset]]) -> dict[str, Any]:
+    """What helps to choose a series, without what identifies the patient."""
+    first = group[0][1]
+    description = str(first.get("SeriesDescription", ""))
+    names = [part for part in str(first.get("PatientName", "")).replace("^", " ").split() if len(part) > 2]
+    if any(name.lower() in description.lower() for name in names):
+        description = ""
+    try:
+        heights = sorted({round(float(header.ImagePositionPatient[2]), 3) for _, header in group})
+        spacing = round(float(np.median(np.diff(heights))), 2) if len(heights) > 1 else None
+    except DAMAGED:
+        spacing = None
+    return {
+        "number": str(first.get("SeriesNumber", "")),
+        "uid": uid,
+        "slices": len(group),
+        "spacing_mm": spacing,
+        "kernel": str(first.get("ConvolutionKernel", "")),
+        "description": description,
+    }
 
 
 def _slices(file: Path, header: Dataset) -> list[Slice]:
@@ -151,6 +187,8 @@ def _slices(file: Path, header: Dataset) -> list[Slice]:
             shared = header.SharedFunctionalGroupsSequence[0]
             frames = header.PerFrameFunctionalGroupsSequence
             return [_slice(file, header, n, (frame, shared, header)) for n, frame in enumerate(frames)]
+        if _is_localizer(header):
+            raise MixedSeriesError("a localizer lies among the slices", attribute="image type", values=["LOCALIZER"])
         return [_slice(file, header, 0, (header,))]
     except DAMAGED as error:
         raise UnreadableFileError(f"a DICOM header cannot be used: {type(error).__name__}", reason=str(error)[:120]) from error
@@ -184,25 +222,35 @@ def _slice(file: Path, header: Dataset, frame: int, places: Sequence[Dataset]) -
     )
     if slope is None or intercept is None:
         raise NotHounsfieldError("no rescale slope and intercept: stored values cannot become HU", rescale_type="missing")
+    numbers = np.array([float(v) for v in (*position, *orientation, *spacing, slope, intercept)])
+    if not np.isfinite(numbers).all() or min(numbers[9:11]) <= 0 or numbers[11] == 0:
+        raise UnreadableFileError(
+            f"slice {frame} of a series has impossible geometry or rescale: {np.round(numbers, 4).tolist()}", reason="bad numbers"
+        )
     return Slice(
         file,
         frame,
-        np.array([float(v) for v in position]),
-        np.array([float(v) for v in orientation]),
-        (float(spacing[0]), float(spacing[1])),
+        numbers[:3],
+        numbers[3:9],
+        (float(numbers[9]), float(numbers[10])),
         (int(header.Rows), int(header.Columns)),
-        float(slope),
-        float(intercept),
+        float(numbers[11]),
+        float(numbers[12]),
         str(find("ConvolutionKernel", "CTReconstructionSequence") or ""),
+        str(header.get("FrameOfReferenceUID", "")),
+        f"{header.get('PatientID', '')} {header.get('PatientName', '')}",
     )
 
 
 def _stack(slices: Sequence[Slice], config: ImagingConfig) -> tuple[list[Slice], Grid]:
     """Slices in order with the grid they form, from their positions alone (never from SliceThickness)."""
     first = slices[0]
-    for attribute in ("size", "spacing_mm", "kernel"):
+    for attribute in SHARED:
         values = sorted({getattr(s, attribute) for s in slices})
         if len(values) > 1:
+            if attribute in UNSAID:
+                words = attribute.replace("_", " ")
+                raise MixedSeriesError(f"slices of {len(values)} different {words}s", attribute=attribute, values=[])
             raise MixedSeriesError(
                 f"slices differ in {attribute}: {values}", attribute=attribute, values=[str(v) for v in values]
             )
@@ -252,8 +300,10 @@ def _stack(slices: Sequence[Slice], config: ImagingConfig) -> tuple[list[Slice],
     return ordered, grid
 
 
-def _pixels(slices: Sequence[Slice], grid: Grid) -> NDArray[np.generic]:
-    hu = np.empty(grid.shape, np.float32)
+def _pixels(slices: Sequence[Slice], grid: Grid, config: ImagingConfig) -> NDArray[np.int16]:
+    """HU slice by slice, so that the volume never stands in memory as float."""
+    hu = np.empty(grid.shape, np.int16)
+    lowest, highest = np.inf, -np.inf
     opened: tuple[Path, NDArray[Any]] | None = None
     for k, one in enumerate(slices):
         if opened is None or opened[0] != one.file:
@@ -269,7 +319,10 @@ def _pixels(slices: Sequence[Slice], grid: Grid) -> NDArray[np.generic]:
         stored = frames[one.frame] if frames.ndim == 3 else frames
         if stored.shape != one.size:
             raise UnreadableFileError(f"slice {k} holds {stored.shape} pixels where its header says {one.size}", reason="size")
-        hu[k] = stored * np.float32(one.slope) + np.float32(one.intercept)
+        values = stored * np.float32(one.slope) + np.float32(one.intercept)
+        lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
+        hu[k] = rounded(values)
+    check_range(lowest, highest, config)
     return hu
 
 

@@ -24,6 +24,10 @@ def is_volume_file(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
+def _suffix(path: Path) -> str:
+    return next((s for s in sorted(SUFFIXES, key=len, reverse=True) if path.name.lower().endswith(s)), "volume")
+
+
 def read_image_file(path: Path, config: ImagingConfig | None = None) -> tuple[NDArray[np.generic], Grid]:
     """Any 3D scalar volume, CT or label map.
 
@@ -34,10 +38,11 @@ def read_image_file(path: Path, config: ImagingConfig | None = None) -> tuple[ND
         UnreadableFileError, NotThreeDimensionalError, TooLargeError, GantryTiltError: by name what is wrong.
     """
     config = config or ImagingConfig()
+    name = f"the {_suffix(path)} file"  # never its own name, which may be the patient's
     if not path.is_file():
-        raise UnreadableFileError(f"no file {path.name}", reason="not there")
+        raise UnreadableFileError(f"{name} is not there", reason="not there")
     if path.stat().st_size == 0:
-        raise UnreadableFileError(f"{path.name} is empty", reason="empty")
+        raise UnreadableFileError(f"{name} is empty", reason="empty")
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     sitk.ProcessObject.GlobalWarningDisplayOff()
@@ -48,19 +53,19 @@ def read_image_file(path: Path, config: ImagingConfig | None = None) -> tuple[ND
             size = size[:3]
         if len(size) != 3 or components != 1 or min(size) < 1:
             raise NotThreeDimensionalError(
-                f"{path.name} is {len(size)}D of size {list(size)} with {components} values per voxel, not one 3D volume",
+                f"{name} is {len(size)}D of size {list(size)} with {components} values per voxel, not one 3D volume",
                 size=list(size),
                 components=components,
             )
         check_size(size, config)
-        _check_sform(reader, path.name, config)
+        _check_sform(reader, name, config)
         image = reader.Execute()
     except RuntimeError as error:
         text = str(error)
         if "orthonormal" in text:
-            raise GantryTiltError(f"{path.name} has sheared axes, as under a tilted gantry", tilt_deg=None) from error
+            raise GantryTiltError(f"{name} has sheared axes, as under a tilted gantry", tilt_deg=None) from error
         raise UnreadableFileError(
-            f"{path.name} cannot be read: truncated, corrupt or not what its name says", reason=_last(text)
+            f"{name} cannot be read: truncated, corrupt or not what its name says", reason=_last(text)
         ) from error
     if image.GetDimension() == 4:
         image = image[:, :, :, 0]
@@ -68,11 +73,11 @@ def read_image_file(path: Path, config: ImagingConfig | None = None) -> tuple[ND
     shear = float(np.abs(direction.T @ direction - np.eye(3)).max())
     if shear > 1e-4:
         tilt = float(np.degrees(np.arcsin(min(1.0, shear))))
-        raise GantryTiltError(f"{path.name} has axes sheared by {tilt:.2f}°", tilt_deg=tilt)
+        raise GantryTiltError(f"{name} has axes sheared by {tilt:.2f}°", tilt_deg=tilt)
     array = sitk.GetArrayFromImage(image)
     spacing = image.GetSpacing()
     if not (np.isfinite(spacing).all() and min(spacing) > 1e-3 and np.isfinite(image.GetOrigin()).all()):
-        raise UnreadableFileError(f"{path.name} has spacing {spacing} mm", reason="impossible spacing")
+        raise UnreadableFileError(f"{name} has spacing {spacing} mm", reason="impossible spacing")
     return array, Grid(array.shape, spacing, image.GetOrigin(), direction)
 
 
@@ -84,7 +89,7 @@ def read_ct_file(path: Path, config: ImagingConfig) -> CtVolume:
     """
     array, grid = read_image_file(path, config)
     warnings = check_grid(grid, config)
-    suffix = next(s for s in sorted(SUFFIXES, key=len, reverse=True) if path.name.lower().endswith(s))
+    suffix = _suffix(path)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
     if suffix in DETACHABLE:

@@ -140,3 +140,62 @@ def test_truncated_pixels_end_in_a_named_error(series):
 def test_no_name_of_the_patient_is_in_what_comes_out(series):
     ct = load_ct(series)
     assert "Synthetic" not in f"{ct.source} {ct.warnings} {ct.sha256}"
+
+
+@pytest.mark.parametrize(
+    ("edit", "attribute"),
+    [
+        (lambda image, n: setattr(image, "PatientID", "somebody-else"), "patient"),
+        (lambda image, n: setattr(image, "FrameOfReferenceUID", "1.2.3"), "frame_of_reference"),
+        (lambda image, n: setattr(image, "RescaleSlope", 2), "slope"),
+        (lambda image, n: setattr(image, "ImageType", ["ORIGINAL", "PRIMARY", "LOCALIZER"]), "image type"),
+    ],
+)
+def test_slices_that_do_not_belong_together_are_refused(series, edit, attribute):
+    change(series, edit, only={3})
+    with pytest.raises(refusals.MixedSeriesError) as caught:
+        load_ct(series)
+    assert caught.value.attribute == attribute
+    assert "somebody" not in str(caught.value.as_dict())
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [
+        ("ImagePositionPatient", [float("nan"), 0, 0]),
+        ("ImageOrientationPatient", [1, 0, float("inf"), 0, 1, 0]),
+        ("PixelSpacing", [0, 0.8]),
+        ("PixelSpacing", [-0.8, 0.8]),
+        ("RescaleIntercept", float("nan")),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_impossible_geometry_ends_in_a_named_error(series, tag, value):
+    change(series, lambda image, n: setattr(image, tag, value))
+    with pytest.raises(refusals.UnreadableFileError):
+        load_ct(series)
+
+
+def test_a_scout_beside_the_volume_asks_no_question(series, small_ct):
+    scout = pydicom.dcmread(sorted(series.iterdir())[0])
+    scout.SeriesInstanceUID += ".5"
+    scout.SOPInstanceUID += ".5"
+    scout.SeriesNumber = 1
+    scout.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    scout.save_as(series / "scout.dcm", enforce_file_format=True)
+    np.testing.assert_array_equal(load_ct(series).hu, small_ct[0])
+
+
+def test_the_list_of_series_helps_to_choose_and_names_nobody(series):
+    other = series / "other"
+    other.mkdir()
+    for number, file in enumerate(sorted(f for f in series.iterdir() if f.is_file())):
+        image = pydicom.dcmread(file)
+        image.SeriesInstanceUID += ".9"
+        image.SOPInstanceUID += ".9"
+        image.SeriesDescription = f"bone {str(image.PatientName).split('^')[0]}" if number == 0 else "bone"
+        image.save_as(other / file.name, enforce_file_format=True)
+    with pytest.raises(refusals.AmbiguousSeriesError) as caught:
+        load_ct(series)
+    assert all(entry["spacing_mm"] == 1.5 for entry in caught.value.series)
+    assert "Synthetic" not in str(caught.value.as_dict())
