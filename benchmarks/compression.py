@@ -1,89 +1,141 @@
-"""Healthy vertebrae compressed by a known map: fractures whose defect is known to the millilitre."""
+"""Healthy vertebrae compressed by a known map: fractures whose defect is known to the millilitre.
+
+The compressed bone is voxelised on its label file's own grid, so that the planner meets it as it would meet any mask.
+"""
 
 from __future__ import annotations
 
 import attrs
 import numpy as np
+import scipy.ndimage as ndi
 
 from planning_core.anatomy.config import AnatomyConfig
 from planning_core.anatomy.fracture import assess
+from planning_core.anatomy.label_file import boundary_of
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.modelling import model_vertebra
 from planning_core.anatomy.vertebra import Spine, Vertebra
-from planning_core.geometry import DistanceField, Grid
+from planning_core.geometry import Grid
+from planning_core.geometry.arrays import BoolArray, FloatArray
 
 KINDS = ("wedge", "biconcave", "crush")
-WALL_TAPER_MM = 4.0
+TAPER_MM = 6.0
+"""The posterior wall and what the pedicles hold stands; compression sets in over this far in front of it."""
+ENDPLATE_SMOOTH_MM = 2.0
+FINEST_MM = 0.7
+TRUTH_MM = 0.8
 
 
 @attrs.frozen(eq=False)
 class Compressed:
-    """A spine with one level compressed, and what that took from its body, ml (from the map, on the fine grid)."""
+    """A spine with one level compressed, and what that took from its body, ml (from the map, before voxels)."""
 
     spine: Spine
     level: VertebraLevel
     truth_ml: float
 
 
-def compress(spine: Spine, level: VertebraLevel, kind: str, loss: float, grow_mm: float = 0.0) -> Compressed:
-    """Compress one body.
+@attrs.frozen(eq=False)
+class Compression:
+    """Endplates of a body before and after, column by column, in the vertebra's frame.
+
+    Args:
+        grid: whose columns. top, bottom, new_top, new_bottom: (nj, ni) z, mm.
+    """
+
+    grid: Grid
+    top: FloatArray
+    bottom: FloatArray
+    new_top: FloatArray
+    new_bottom: FloatArray
+
+    def source(self, points: FloatArray) -> FloatArray:
+        """Where points (..., 3) of the compressed bone were before, mm."""
+        ji = np.moveaxis(self.grid.indices(points)[..., 1:], -1, 0)
+        top, bottom, high, low = (
+            ndi.map_coordinates(plane, ji, order=1, mode="nearest")
+            for plane in (self.top, self.bottom, self.new_top, self.new_bottom)
+        )
+        z = points[..., 2]
+        share = (z - low) / np.maximum(high - low, 1.0)
+        out = points.copy()
+        out[..., 2] = np.where(share > 1, z - high + top, np.where(share < 0, z - low + bottom, bottom + share * (top - bottom)))
+        return out
+
+
+def compress(spine: Spine, level: VertebraLevel, kind: str, loss: float, native: Grid, grow_voxels: float = 0.0) -> Compressed:
+    """Compress one body and model it anew.
 
     Args:
         kind: ``wedge`` (front falls), ``biconcave`` (middle falls, both endplates) or ``crush`` (all falls, front most).
-        loss: largest share of height lost. grow_mm: moves the mask's boundary out (negative: in) afterwards.
+        loss: largest share of height lost. native: the label file's grid.
+        grow_voxels: moves the mask's boundary out (negative: in) by so much of a voxel along the surface's normal.
     """
     vertebra = spine.vertebrae[level]
-    broken, truth = _warp(vertebra, kind, loss)
-    field = DistanceField(broken.values - np.float32(grow_mm), broken.grid)
-    boundary = DistanceField.from_mask(field.values < 0, _in_ct(vertebra, field.grid))
+    how = compression(vertebra, kind, loss)
+    mask, grid = _voxelised(vertebra, how, native, grow_voxels)
     config = AnatomyConfig()
-    fresh = model_vertebra(
-        level,
-        boundary,
-        vertebra.ct_lps_from_vertebra.rotation[:, 2],
-        Grid((2, 2, 2), vertebra.voxel_mm, np.zeros(3), vertebra.ct_lps_from_vertebra.rotation),
-        None,
-        config,
-    )
+    superior = vertebra.ct_lps_from_vertebra.rotation[:, 2]
+    fresh = model_vertebra(level, boundary_of(mask, grid), superior, native, None, config)
     vertebrae = {**spine.vertebrae, level: fresh}
-    return Compressed(Spine(vertebrae, assess(vertebrae, config)), level, truth)
+    return Compressed(Spine(vertebrae, assess(vertebrae, config)), level, _truth_ml(vertebra, how))
 
 
-def _warp(vertebra: Vertebra, kind: str, loss: float) -> tuple[DistanceField, float]:
-    """The whole vertebra with its body compressed, and the body's loss of volume."""
-    body, whole = vertebra.body, vertebra.whole
-    points = body.grid.all_points()
-    inside = body.values < 0
+def compression(vertebra: Vertebra, kind: str, loss: float) -> Compression:
+    """The map of one compression."""
+    inside, grid = vertebra.body.inside(), vertebra.body.grid
     columns = inside.any(axis=0)
-    z = points[:, 0, 0, 2]
-    top = np.where(columns, z[len(z) - 1 - inside[::-1].argmax(axis=0)], 0.0)
-    bottom = np.where(columns, z[inside.argmax(axis=0)], 0.0)
-    x, y = points[0, ..., 0], points[0, ..., 1]
-    back = vertebra.wall[0]
-    front = float(np.percentile(y[columns], 1))
-    forward = np.clip((back - y) / (back - front), 0, 1)
-    taper = np.clip((back - y) / WALL_TAPER_MM, 0, 1)  # the posterior wall and the pedicles stand
+    z = grid.points(np.column_stack([np.arange(len(inside)), *np.zeros((2, len(inside)))]))[:, 2]
+    nearest = tuple(ndi.distance_transform_edt(~columns, return_distances=False, return_indices=True))
+    sigma = ENDPLATE_SMOOTH_MM / float(grid.spacing_mm[0])
+    top = ndi.gaussian_filter(z[len(inside) - 1 - inside[::-1].argmax(axis=0)][nearest], sigma)
+    bottom = ndi.gaussian_filter(z[inside.argmax(axis=0)][nearest], sigma)
+    plane = grid.points(np.stack(np.broadcast_arrays(0, *np.indices(columns.shape)), axis=-1))
+    x, y = plane[..., 0], plane[..., 1]
+    back, front = vertebra.wall[0], float(np.percentile(y[columns], 1))
+    forward = np.clip((back - y) / (back - front), 0, 1.1)
+    taper = np.clip((back - y) / TAPER_MM, 0, 1)
+    taper = taper**2 * (3 - 2 * taper)
     if kind == "wedge":
-        upper, lower = loss * forward, 0 * forward
+        upper, lower = loss * forward * taper, 0 * forward
     elif kind == "biconcave":
-        middle = (front + back) / 2
-        bowl = np.exp(-((x / 15) ** 2 + ((y - middle) / 12) ** 2))
+        bowl = taper * np.exp(-(((x - np.median(x[columns])) / 15) ** 2 + ((y - (front + back) / 2) / 12) ** 2))
         upper, lower = 0.6 * loss * bowl, 0.4 * loss * bowl
     else:
-        upper, lower = loss * (0.55 + 0.45 * forward), 0 * forward
+        upper, lower = loss * (0.55 + 0.45 * forward) * taper, 0 * forward
     height = np.maximum(top - bottom, 1.0)
-    new_top, new_bottom = top - upper * taper * height, bottom + lower * taper * height
-    zz = points[..., 2]
-    share = (zz - new_bottom) / np.maximum(new_top - new_bottom, 1.0)
-    source = np.where(share > 1, zz - new_top + top, np.where(share < 0, zz - new_bottom + bottom, bottom + share * height))
-    moved = points.copy()
-    moved[..., 2] = np.where(columns & (y < back), source, zz)
-    broken_body = DistanceField(body.at(moved), body.grid)
-    broken = DistanceField(np.where(points[..., 1] < back, broken_body.values, whole.values), body.grid)
-    return broken, body.volume_ml() - broken_body.volume_ml()
+    return Compression(grid, top, bottom, top - upper * height, bottom + lower * height)
 
 
-def _in_ct(vertebra: Vertebra, grid: Grid) -> Grid:
-    """The vertebra's own grid seen in ct_lps."""
-    pose = vertebra.ct_lps_from_vertebra
-    return Grid(grid.shape, grid.spacing_mm, pose.apply(grid.origin_mm), pose.rotation, "ct_lps")
+def _truth_ml(vertebra: Vertebra, how: Compression) -> float:
+    """What the intact body has and the compressed one has not, by partial voxels of a fine grid."""
+    box = ndi.find_objects((vertebra.body.values < 3).astype(np.uint8))[0]
+    grid = vertebra.body.grid.crop(box).resampled(TRUTH_MM)
+    points = grid.all_points()
+    intact, broken = (np.clip(0.5 - vertebra.body.at(p) / TRUTH_MM, 0, 1) for p in (points, how.source(points)))
+    return float(np.maximum(intact - broken, 0).sum()) * grid.voxel_ml
+
+
+def _voxelised(vertebra: Vertebra, how: Compression, native: Grid, grow_voxels: float) -> tuple[BoolArray, Grid]:
+    """The compressed vertebra on the part of the native grid that it fills, thinned where that is very fine."""
+    thin = np.maximum(1, FINEST_MM // native.spacing_mm[::-1]).astype(int)
+    native = attrs.evolve(
+        native,
+        shape=np.array(native.shape) // thin,
+        spacing_mm=native.spacing_mm * thin[::-1],
+        origin_mm=native.points((thin - 1) / 2),
+    )
+    whole, pose = vertebra.whole, vertebra.ct_lps_from_vertebra
+    box = ndi.find_objects((whole.values < 2).astype(np.uint8))[0]
+    corners = np.array(np.meshgrid(*[(s.start, s.stop - 1) for s in box], indexing="ij")).reshape(3, -1).T
+    index = native.indices(pose.apply(whole.grid.points(corners)))
+    low = np.maximum(np.floor(index.min(axis=0)), 0).astype(int)
+    high = np.minimum(np.ceil(index.max(axis=0)) + 1, native.shape).astype(int)
+    grid = native.crop(tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True)))  # type: ignore[arg-type]
+    before = how.source(pose.inverse().apply(grid.all_points()))
+    distance = whole.at(before)
+    if grow_voxels:
+        normal = pose.rotate(whole.gradient_at(before, 1.0))
+        voxel = np.linalg.norm((normal @ grid.direction) * grid.spacing_mm, axis=-1)  # mm per voxel along the normal
+        distance = distance - grow_voxels * voxel
+    return distance < 0, grid

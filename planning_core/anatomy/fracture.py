@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from planning_core.anatomy.body import endplates
+from planning_core.anatomy.body_size import measure_size
 from planning_core.anatomy.config import AnatomyConfig
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.vertebra import FractureAssessment, FractureShape, GenantGrade, Heights, Vertebra
@@ -25,6 +26,9 @@ TYPICAL_ANTERIOR_RATIO = {
     "T11": 0.93, "T12": 0.92, "T13": 0.92, "L1": 0.92, "L2": 0.95, "L3": 1.0, "L4": 1.04, "L5": 1.14, "L6": 1.14,
 }  # fmt: skip
 """Anterior over posterior height by level (lumbar: Bonczar 2024)."""
+
+MIDDLE_COLUMN = 0.93
+"""Mean column height in the middle over the mean of front and back: endplates are hollow."""
 
 
 def assess(vertebrae: Mapping[VertebraLevel, Vertebra], config: AnatomyConfig) -> dict[VertebraLevel, FractureAssessment]:
@@ -66,17 +70,30 @@ def expected_heights(
 
 
 def is_suspect(level: VertebraLevel, vertebrae: Mapping[VertebraLevel, Vertebra], config: AnatomyConfig) -> bool:
-    """Whether a level is itself too low, or too wedged, to be a reference."""
-    own = _relative(level, vertebrae[level].heights)
-    others = {v.ordinal: _relative(v, vertebrae[v].heights) for v in vertebrae if v is not level}
+    """Whether a level is itself too low, or too wedged, to be a reference.
+
+    Judged by mean column heights over what is typical of the level, which vary by some 3 % between healthy neighbours.
+    """
+    ratios = {v: _columns(vertebra) / typical_columns(v) for v, vertebra in vertebrae.items()}
+    own = ratios.pop(level)
     if own.min() / own.max() < config.suspect_ratio - 0.06:
         return True
-    if len(others) < 3:
-        reference = np.max([*others.values(), own], axis=0)
-        return bool((own / reference).min() < config.suspect_ratio - 0.06)
-    places = np.array(list(others))
-    trend = np.array([theil_sen(places, np.array([o[h] for o in others.values()]), level.ordinal) for h in range(3)])
+    if len(ratios) < 3:
+        return bool((own / np.max([*ratios.values(), own], axis=0)).min() < config.suspect_ratio - 0.06)
+    places = np.array([v.ordinal for v in ratios])
+    trend = np.array([theil_sen(places, np.array([r[n] for r in ratios.values()]), level.ordinal) for n in range(3)])
     return bool((own / trend).min() < config.suspect_ratio)
+
+
+def typical_columns(level: VertebraLevel) -> FloatArray:
+    """(3,) what mean column heights at the front, middle and back are to each other and to other levels', mm."""
+    front, _, back = _typical(level)
+    return np.array([front, MIDDLE_COLUMN * (front + back) / 2, back])
+
+
+def _columns(vertebra: Vertebra) -> FloatArray:
+    size = measure_size(vertebra)
+    return np.array([size.front_mm, size.middle_mm, size.back_mm])
 
 
 def theil_sen(x: FloatArray, y: FloatArray, at: float) -> float:

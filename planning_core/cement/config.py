@@ -32,10 +32,16 @@ class CementConfig(BaseModel):
     footprint_margin_mm: float = Field(0.5, ge=0, description="columns this far outside the collapsed body still count")
     sliver_ml: float = Field(0.10, gt=0, description="loose pieces of the subtraction below this are dropped and reported")
     height_tolerance_mm: float = Field(3.0, gt=0, description="self-check: ideal against expected cortical heights")
-    boundary_bias_voxels: float = Field(
-        0.30, gt=0, description="mean offset of residual walls from the template, in voxels, above which the mask is doubted"
+    boundary_bias_mm: float = Field(
+        0.12, gt=0, description="mean offset of what stands from the neighbours in place above which the mask is doubted"
+    )
+    congruence_mm: float = Field(
+        0.11, ge=0, description="that offset between sound masks of four patients (0.02–0.21), whose arches are not congruent"
     )
     wide_interval: float = Field(
         0.40, gt=0, description="half-width of the interval over the deficit above which a person must look"
     )
-    interval_factor: float = Field(1.0, gt=0, description="calibrated on leave-one-patient-out compressions to cover ≥ 90 %")
+    level_spread: dict[str, float] = Field(
+        {"two neighbours": 0.028, "level trend": 0.035, "one neighbour": 0.06, "typical proportions": 0.10},
+        description="one sigma of a healthy body's volume about what its neighbours lead one to expect, as a share of it",
+    )

@@ -7,13 +7,12 @@ from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.vertebra import FractureAssessment, Spine, Vertebra
 from planning_core.cement.config import CementConfig
 from planning_core.cement.dose import liquid, recommend
-from planning_core.cement.fit import Fit, fit_template
 from planning_core.cement.plan import CementPlan, SelfCheck, Verdict, VolumeInterval
 from planning_core.cement.products import find_product
 from planning_core.cement.self_check import check_heights
-from planning_core.cement.subtract import Defect, subtract
-from planning_core.cement.template import make_template
-from planning_core.cement.uncertainty import deficit_interval
+from planning_core.cement.subtract import Defect, missing_ml, subtract
+from planning_core.cement.template import Template, make_template
+from planning_core.cement.uncertainty import boundary_bias, deficit_interval
 
 RETROPULSION_ML = 0.5
 
@@ -31,27 +30,22 @@ def plan_cement(
     product = find_product(config.product)
     target, assessment = spine.vertebrae[level], spine.assessments[level]
     template = make_template(spine, level, anatomy)
-    fit = fit_template(target, template)
-    defect = subtract(target, fit.ideal, config)
-    alone = []
-    if len(template.members) > 1:
-        for member in template.members:
-            single = fit_template(target, make_template(spine, level, anatomy, [member]))
-            alone.append(subtract(target, single.ideal, config).volume_ml)
-    deficit, causes = deficit_interval(defect.volume_ml, alone, target, fit, config)
-    ideal_ml = fit.ideal.volume_ml()
+    defect = subtract(target, template, config)
+    alone = [missing_ml(target, ideal, config) for ideal in template.alone]
+    deficit, causes = deficit_interval(defect.volume_ml, alone, target, template, config)
+    ideal_ml = template.ideal.volume_ml()
     recommended, policy = recommend(deficit, ideal_ml, level, target.bone, product, config)
-    check = check_heights(target, fit.ideal, template.expected, config, anatomy)
+    check = check_heights(target, template.ideal, template.expected, config, anatomy)
     healthy = is_negligible(deficit, assessment, config)
     if healthy:
         recommended = VolumeInterval(0.0, 0.0, 0.0)
         policy = (*policy, "no collapse: no cement is recommended")
-    verdict, reasons = judge(target, deficit, fit, defect, check, template.source, healthy, config)
+    verdict, reasons = judge(target, deficit, template, defect, check, healthy, config)
     return CementPlan(
         level,
         template.source,
         template.members,
-        fit.ideal,
+        template.ideal,
         defect.solid,
         deficit,
         liquid(deficit, product),
@@ -82,29 +76,28 @@ def is_negligible(deficit: VolumeInterval, assessment: FractureAssessment, confi
 def judge(
     target: Vertebra,
     deficit: VolumeInterval,
-    fit: Fit,
+    template: Template,
     defect: Defect,
     check: SelfCheck,
-    source: str,
     healthy: bool,
     config: CementConfig,
 ) -> tuple[Verdict, tuple[str, ...]]:
     """Accept, review or refuse, with every reason that speaks against accepting (or why it is accepted)."""
     doubts: list[str] = []
-    voxel = float(target.voxel_mm.mean())
-    if abs(fit.bias_mm) > config.boundary_bias_voxels * voxel:
-        way = "inside" if fit.bias_mm < 0 else "outside"
-        doubts.append(f"the mask's uncollapsed walls lie {abs(fit.bias_mm):.2f} mm {way} the template: its boundary is doubtful")
+    bias = boundary_bias(template, config)
+    if abs(bias) > config.boundary_bias_mm:
+        way = "inside" if bias < 0 else "outside"
+        doubts.append(f"what did not collapse lies {abs(bias):.2f} mm {way} the neighbours' surface: boundaries are doubtful")
     if not check.passed:
         doubts.extend(check.findings)
-    if not healthy and source != "two neighbours":
-        doubts.append(f"the intact shape comes from {source}, not from both neighbours")
+    if not healthy and template.source != "two neighbours":
+        doubts.append(f"the intact shape comes from {template.source}, not from both neighbours")
     half = (deficit.high_ml - deficit.low_ml) / 2
     if not healthy and half > config.wide_interval * deficit.value_ml:
         doubts.append(f"the deficit of {deficit.value_ml:.1f} ml is uncertain by ±{half:.1f} ml")
     if not healthy and defect.retropulsed_ml > RETROPULSION_ML:
         doubts.append(f"{defect.retropulsed_ml:.1f} ml of bone lie behind the ideal posterior wall (retropulsion)")
-    ideal_ml = fit.ideal.volume_ml()
+    ideal_ml = template.ideal.volume_ml()
     if ideal_ml < 0.8 * target.body_volume_ml or deficit.value_ml > 0.7 * ideal_ml:
         return Verdict.REFUSE, (f"the fit failed: ideal body {ideal_ml:.1f} ml, deficit {deficit.value_ml:.1f} ml", *doubts)
     if healthy:

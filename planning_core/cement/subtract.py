@@ -11,11 +11,13 @@ import trimesh
 from planning_core.anatomy.surface import closed_surface
 from planning_core.anatomy.vertebra import Vertebra
 from planning_core.cement.config import CementConfig
+from planning_core.cement.template import Template
 from planning_core.errors import PkpError
 from planning_core.geometry import DistanceField
+from planning_core.geometry.arrays import BoolArray
 
 CONSERVED = 1e-6
-WALL_MM, CANAL_HALF_MM = 5.0, 12.0
+CANAL_HALF_MM = 12.0
 """Bone outside the ideal body counts as retropulsed where it faces the canal."""
 
 
@@ -30,9 +32,7 @@ class Defect:
     """What is missing.
 
     Args:
-        solid: closed surface in ct_lps mm, empty where nothing is missing.
-        volume_ml: of it, less the bone that stands above the ideal endplates: two surfaces that agree but for noise
-            cross each other, and counting only where the ideal is higher would find a defect in every healthy body.
+        solid: closed surface in ct_lps mm, empty where nothing is missing. volume_ml: of it.
         sliver_ml: loose pieces that were dropped.
         retropulsed_ml: collapsed bone behind the ideal posterior wall. bulged_ml: other bone outside the ideal body.
         conserved: |A−B| + |A∩B| over |A|, minus one.
@@ -46,21 +46,20 @@ class Defect:
     conserved: float
 
 
-def subtract(target: Vertebra, ideal: DistanceField, config: CementConfig) -> Defect:
+def subtract(target: Vertebra, template: Template, config: CementConfig) -> Defect:
     """Cut the collapsed body out of the ideal one, above and below the columns that still stand.
 
     Walls that differ sideways are another patient-typical shape, not collapse: only columns through the collapsed body
-    count.
+    count. What a column encloses, a cleft say, is not missing height.
 
     Raises:
         BooleanError: |A−B| differs from |A| − |A∩B| by more than 1e-6 of |A|.
     """
+    ideal = template.ideal
     body = DistanceField(target.body.at(ideal.grid.all_points()), ideal.grid)
-    columns = ndi.distance_transform_edt(~(body.values < 0).any(axis=0)) * float(body.grid.spacing_mm[0])
-    footprint = columns <= config.footprint_margin_mm + 0.5
-    outside = np.where(footprint, -np.inf, 1.0).astype(np.float32)[None]
-    wanted = DistanceField(np.maximum(ideal.values, outside), body.grid)
-    intact, collapsed = _manifold(wanted), _manifold(body)
+    outside = np.where(_footprint(body, config), -np.inf, 1.0).astype(np.float32)[None]
+    intact = _manifold(DistanceField(np.maximum(ideal.values, outside), ideal.grid))
+    collapsed = _manifold(_columns(body))
     difference, common = intact - collapsed, intact ^ collapsed
     total = intact.volume()
     conserved = (difference.volume() + common.volume()) / total - 1 if total > 0 else 0.0
@@ -69,21 +68,39 @@ def subtract(target: Vertebra, ideal: DistanceField, config: CementConfig) -> De
     pieces = difference.decompose()
     kept = [p for p in pieces if p.volume() / 1000 >= config.sliver_ml]
     dropped = sum(p.volume() for p in pieces) - sum(p.volume() for p in kept)
-    beyond = (body.values < 0) & (ideal.values > 0)
-    points = body.grid.all_points()
-    behind = (points[..., 1] > target.wall[0] - WALL_MM) & (np.abs(points[..., 0]) < CANAL_HALF_MM)
-    voxel = body.grid.voxel_ml
-    within = np.asarray((ideal.values < 0).any(axis=0))[None]
-    overgrown = float((beyond & within & ~behind).sum()) * voxel
     whole = manifold3d.Manifold.batch_boolean(kept, manifold3d.OpType.Add) if kept else manifold3d.Manifold()
+    facing = np.abs(ideal.grid.all_points()[..., 0]) < CANAL_HALF_MM
+    behind = (body.values < 0) & (template.behind_mm > 0) & facing
+    beyond = (body.values < 0) & (ideal.values > 0) & ~behind
     return Defect(
         _mesh(whole, target),
-        max(0.0, float(sum(p.volume() for p in kept)) / 1000 - overgrown),
+        float(sum(p.volume() for p in kept)) / 1000,
         float(dropped) / 1000,
-        float((beyond & behind).sum()) * voxel,
-        float((beyond & ~behind).sum()) * voxel,
+        float(behind.sum()) * body.grid.voxel_ml,
+        float(beyond.sum()) * body.grid.voxel_ml,
         float(conserved),
     )
+
+
+def missing_ml(target: Vertebra, ideal: DistanceField, config: CementConfig) -> float:
+    """The same volume by partial voxels, for comparing ideals with each other without a Boolean."""
+    body = DistanceField(target.body.at(ideal.grid.all_points()), ideal.grid)
+    h = float(body.grid.spacing_mm[0])
+    wanted, stands = (np.clip(0.5 - f.values / h, 0, 1) for f in (ideal, _columns(body)))
+    return float((np.maximum(wanted - stands, 0) * _footprint(body, config)).sum()) * body.grid.voxel_ml
+
+
+def _footprint(body: DistanceField, config: CementConfig) -> BoolArray:
+    """(nj, ni) columns through the body, and a margin around them."""
+    away = ndi.distance_transform_edt(~(body.values < 0).any(axis=0)) * float(body.grid.spacing_mm[0])
+    return np.asarray(away <= config.footprint_margin_mm + 0.5)
+
+
+def _columns(body: DistanceField) -> DistanceField:
+    """The body with everything between the lowest and highest bone of each column filled."""
+    above = np.minimum.accumulate(body.values[::-1], axis=0)[::-1]
+    below = np.minimum.accumulate(body.values, axis=0)
+    return DistanceField(np.maximum(above, below), body.grid)
 
 
 def _manifold(field: DistanceField) -> manifold3d.Manifold:
