@@ -80,8 +80,7 @@ def paint_labels(named: Sequence[tuple[VertebraLevel, VertebraInstance]], grid: 
         if (high <= low).any():
             continue
         box = (slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))
-        where = one.grid.indices(grid.crop(box).all_points())
-        value = ndi.map_coordinates(one.this, where.reshape(-1, 3).T, order=1, mode="constant", cval=0).reshape(where.shape[:-1])
+        value = ndi.map_coordinates(one.this, one.grid.indices_on(grid.crop(box)), order=1, mode="constant", cval=0)
         wins = value > best[box]
         best[box][wins] = value[wins]
         labels[box][wins] = level.verse_id

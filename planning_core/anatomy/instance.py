@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import attrs
 import numpy as np
@@ -34,7 +35,7 @@ class VertebraInstance:
     this: Float32Array
     other: Float32Array
 
-    @property
+    @cached_property
     def centre_lps_mm(self) -> FloatArray:
         """Centre of the body as segmented, ct_lps mm."""
         return body_centre(self.this > 0.5, self.grid)
@@ -73,7 +74,7 @@ def segment_instances(ct: CoarseCt, poses: Sequence[VertebraPose], network: Netw
 
 def _look(ct: CoarseCt, pose: VertebraPose, network: Network) -> VertebraInstance:
     grid = pose.patch(VERTEBRA.shape, VERTEBRA.spacing_mm, VERTEBRA.offset_mm)
-    patch = np.concatenate([normalised(ct.at(grid.all_points()))[None], coordinates(VERTEBRA)])
+    patch = np.concatenate([normalised(ct.on(grid))[None], coordinates(VERTEBRA)])
     _, this, other = network.probabilities(patch)
     return VertebraInstance(pose, grid, largest_part(this), other)
 

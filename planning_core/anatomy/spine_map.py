@@ -10,7 +10,7 @@ from planning_core.anatomy.network import Network
 from planning_core.anatomy.patches import SPINE_MAP, coordinates, normalised
 from planning_core.geometry import Grid
 from planning_core.geometry.arrays import Float32Array
-from planning_core.imaging.resample import CoarseCt, coarsen
+from planning_core.imaging.resample import coarsen
 from planning_core.imaging.volume import CtVolume
 
 BEYOND_CANAL_MM = 30.0
@@ -43,17 +43,13 @@ def map_spine(ct: CtVolume, canal: CanalPath, network: Network | None = None) ->
     place = coordinates(SPINE_MAP)
     for first in _tiles(grid, canal):
         window = tuple(slice(f, f + n) for f, n in zip(first, SPINE_MAP.shape, strict=True))
-        patch = np.concatenate([normalised(_hu(coarse, grid.crop(window)))[None], place])  # type: ignore[arg-type]
+        patch = np.concatenate([normalised(coarse.on(grid.crop(window)))[None], place])  # type: ignore[arg-type]
         total[(slice(None), *window)] += network.probabilities(patch) * taper
         weight[window] += taper
     seen = weight > 0
     total[:, seen] /= weight[seen]
     total[0][~seen] = 1
     return SpineMap(total, grid)
-
-
-def _hu(coarse: CoarseCt, grid: Grid) -> Float32Array:
-    return coarse.at(grid.all_points())
 
 
 def _tube(ct: CtVolume, canal: CanalPath) -> Grid:

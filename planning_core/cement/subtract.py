@@ -56,7 +56,7 @@ def subtract(target: Vertebra, template: Template, config: CementConfig) -> Defe
         BooleanError: |A−B| differs from |A| − |A∩B| by more than 1e-6 of |A|.
     """
     ideal = template.ideal
-    body = DistanceField(target.body.at(ideal.grid.all_points()), ideal.grid)
+    body = target.body.on(ideal.grid)
     outside = np.where(_footprint(body, config), -np.inf, 1.0).astype(np.float32)[None]
     intact = _manifold(DistanceField(np.maximum(ideal.values, outside), ideal.grid))
     collapsed = _manifold(_columns(body))
@@ -84,7 +84,7 @@ def subtract(target: Vertebra, template: Template, config: CementConfig) -> Defe
 
 def missing_ml(target: Vertebra, ideal: DistanceField, config: CementConfig) -> float:
     """The same volume by partial voxels, for comparing ideals with each other without a Boolean."""
-    body = DistanceField(target.body.at(ideal.grid.all_points()), ideal.grid)
+    body = target.body.on(ideal.grid)
     h = float(body.grid.spacing_mm[0])
     wanted, stands = (np.clip(0.5 - f.values / h, 0, 1) for f in (ideal, _columns(body)))
     return float((np.maximum(wanted - stands, 0) * _footprint(body, config)).sum()) * body.grid.voxel_ml

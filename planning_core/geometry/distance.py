@@ -93,13 +93,13 @@ class DistanceField:
                 left=transform.src,
                 right=self.grid.frame,
             )
-        # from index to index the map is affine: three sums by broadcasting instead of a point per voxel
         back = transform.inverse()
-        first = self.grid.indices(back.apply(grid.origin_mm))
-        steps = self.grid.indices(back.apply(grid.points(np.eye(3)))) - first
-        k, j, i = (np.arange(n) * step[:, None] for n, step in zip(grid.shape, steps, strict=True))
-        index = (first[:, None] + k)[:, :, None, None] + j[:, None, :, None] + i[:, None, None, :]
-        return DistanceField(self._at_index(index.reshape(3, -1)).reshape(grid.shape), grid)
+        there = Grid(grid.shape, grid.spacing_mm, back.apply(grid.origin_mm), back.rotate(grid.direction.T).T, self.grid.frame)
+        return DistanceField(self.on(there).values, grid)
+
+    def on(self, grid: Grid) -> DistanceField:
+        """This field on another grid of the same frame."""
+        return DistanceField(self._at_index(self.grid.indices_on(grid).reshape(3, -1)).reshape(grid.shape), grid)
 
 
 def _beyond(exact: Float32Array, near: tuple[slice, ...], shape: tuple[int, ...], spacing: FloatArray) -> Float32Array:

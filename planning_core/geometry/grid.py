@@ -63,6 +63,16 @@ class Grid:
         ijk = rotated(np.asarray(points_mm, dtype=np.float64) - self.origin_mm, self.direction.T) / self.spacing_mm
         return ijk[..., ::-1]
 
+    def indices_on(self, other: Grid) -> FloatArray:
+        """(3, nk, nj, ni): continuous k, j, i in this grid of every voxel of another in the same frame.
+
+        The map from index to index is affine: three sums by broadcasting instead of a point per voxel.
+        """
+        first = self.indices(other.origin_mm)
+        steps = self.indices(other.points(np.eye(3))) - first
+        k, j, i = (np.arange(n) * step[:, None] for n, step in zip(other.shape, steps, strict=True))
+        return np.asarray((first[:, None] + k)[:, :, None, None] + j[:, None, :, None] + i[:, None, None, :])
+
     def all_points(self) -> FloatArray:
         """(nk, nj, ni, 3) mm: the centre of every voxel in ``frame``."""
         i, j, k = (

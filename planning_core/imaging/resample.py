@@ -29,8 +29,11 @@ class CoarseCt:
 
     def on(self, grid: Grid) -> Float32Array:
         """HU at every voxel of ``grid`` (frame ct_lps), slab by slab so that the points never exist all at once."""
-        slabs = [self.at(grid.crop((slice(k, k + 1), slice(None), slice(None))).all_points()) for k in range(grid.shape[0])]
-        return np.concatenate(slabs)
+        out = np.empty(grid.shape, np.float32)
+        for k in range(grid.shape[0]):
+            index = self.grid.indices_on(grid.crop((slice(k, k + 1), slice(0, None), slice(0, None))))
+            ndi.map_coordinates(self.hu, index, output=out[k : k + 1], order=1, mode="constant", cval=AIR_HU)
+        return out
 
 
 def coarsen(ct: CtVolume, spacing_mm: float) -> CoarseCt:

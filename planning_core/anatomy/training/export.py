@@ -11,9 +11,10 @@ from planning_core.anatomy.training.unet import UNet
 
 
 def write_onnx(network: UNet, window: Window, inputs: int, path: Path) -> None:
-    """Write one network as ONNX with a free batch size; scores come out as they are, softmax is the reader's."""
+    """Write one network as ONNX with a free batch size and free sides; scores come out as they are, softmax is the reader's."""
     example = torch.zeros(1, inputs, *window.shape)
-    axes = {"patch": {0: "batch"}, "scores": {0: "batch"}}
+    free = {0: "batch", 2: "k", 3: "j", 4: "i"}
+    axes = {"patch": free, "scores": free}
     torch.onnx.export(
         network.cpu().to(memory_format=torch.contiguous_format).eval(),
         (example,),
