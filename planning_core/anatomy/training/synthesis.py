@@ -64,8 +64,9 @@ def paint(distance: Tensor, classes: Tensor, place: Tensor, dice: Dice, *, thora
     if dice.chance(0.12):  # vacuum phenomenon
         hu = torch.where((classes == DISC) & (dice.smooth(shape, 12) > 1), -300.0, hu)
     bone = _bone(distance, dice)
-    if thoracic and dice.chance(0.85):
-        distance = torch.minimum(distance, _ribs(left, back, up, dice).masked_fill(distance < 1.2, 9.0))
+    if thoracic and dice.chance(0.95):
+        joint = dice.uniform(0.2, 1.2)  # narrower than a voxel: head and neck of a rib look grown together with the vertebra
+        distance = torch.minimum(distance, _ribs(left, back, up, dice).masked_fill(distance < joint, 9.0))
         bone = _bone(distance, dice)
     edge = dice.uniform(0.2, 0.6)
     return torch.lerp(hu, bone, torch.sigmoid(-distance / edge))
@@ -105,8 +106,8 @@ def _ribs(left: Tensor, back: Tensor, up: Tensor, dice: Dice) -> Tensor:
     pitch = dice.uniform(18, 30)
     knots = torch.tensor(
         [
-            [dice.uniform(14, 20), dice.uniform(8, 14), dice.uniform(4, 12)],
-            [dice.uniform(28, 36), dice.uniform(28, 34), dice.uniform(2, 9)],
+            [dice.uniform(10, 20), dice.uniform(6, 14), dice.uniform(2, 13)],
+            [dice.uniform(26, 38), dice.uniform(24, 34), dice.uniform(0, 10)],
             [dice.uniform(45, 60), dice.uniform(30, 42), dice.uniform(-14, 0)],
             [dice.uniform(75, 90), dice.uniform(0, 30), dice.uniform(-45, -10)],
         ],
