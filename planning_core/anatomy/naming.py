@@ -208,8 +208,12 @@ def _levels(first: int, n: int) -> list[VertebraLevel | None]:
 
 def _sentences(cues: Cues, first: int) -> tuple[str, ...]:
     levels = _levels(first, len(cues.pitch_mm))
-    ribs = [v.value for v, r in zip(levels, cues.rib_ml, strict=True) if v is not None and np.isfinite(r) and r > sum(RIB_ML) / 2]
+    seen = [(v, bool(np.isfinite(r) and r > sum(RIB_ML) / 2)) for v, r in zip(levels, cues.rib_ml, strict=True) if v is not None]
+    ribs = [v.value for v, has in seen if has and not v.is_lumbar]
     said = [f"ribs beside {ribs[0]} to {ribs[-1]}" if ribs else "no ribs beside any vertebra"]
+    against = [v.value for v, has in seen if has and v.is_lumbar]
+    if against:
+        said.append(f"bone beside {', '.join(against)} too, as a rib would be")
     if cues.sacrum > 0.15:
         said.append(f"sacrum below the last vertebra ({cues.sacrum:.0%})")
     said.append("distances from disc to disc")

@@ -85,7 +85,8 @@ def judge(
     """Accept, review or refuse, with every reason that speaks against accepting (or why it is accepted)."""
     doubts: list[str] = []
     bias = boundary_bias(template, config)
-    if abs(bias) > config.boundary_bias_mm:
+    # a mask too small makes a healthy body look collapsed, not a collapsed one healthy
+    if bias > config.boundary_bias_mm or (bias < -config.boundary_bias_mm and not healthy):
         way = "inside" if bias < 0 else "outside"
         doubts.append(f"what did not collapse lies {abs(bias):.2f} mm {way} the neighbours' surface: boundaries are doubtful")
     if not check.passed:
