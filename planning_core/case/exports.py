@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import manifold3d
 import numpy as np
 import SimpleITK as sitk
 import trimesh
@@ -15,6 +17,9 @@ from planning_core.case.folder import Case
 from planning_core.cement.plan import CementPlan
 from planning_core.geometry import Grid
 from planning_core.trajectory.plan import Trajectory, TrajectoryPlan
+
+FORMATS: dict[str, dict[str, Any]] = {"stl": {}, "ply": {"vertex_normal": False}}
+SECTIONS = 24
 
 
 def write_labels(case: Case, segmentation: SpineSegmentation) -> Path:
@@ -34,7 +39,10 @@ def as_image(array: np.ndarray, grid: Grid) -> sitk.Image:
 
 
 def write_surfaces(case: Case, spine: Spine, cement: CementPlan, trajectories: TrajectoryPlan) -> list[Path]:
-    """``surfaces/*.stl`` in ct_lps mm: every vertebra, the planned body, its ideal, the defect and the paths."""
+    """``surfaces/*.stl`` and ``.ply`` in ct_lps mm: every vertebra, the planned body, its ideal, the defect and the paths.
+
+    STL is what printers and CAD read; PLY keeps which triangles share a point, so it is closed without being mended.
+    """
     meshes = {f"{level.value}_vertebra": closed_surface(v.whole, v.ct_lps_from_vertebra) for level, v in spine.vertebrae.items()}
     target = spine.vertebrae[cement.level]
     meshes[f"{cement.level.value}_body"] = closed_surface(target.body, target.ct_lps_from_vertebra)
@@ -43,13 +51,25 @@ def write_surfaces(case: Case, spine: Spine, cement: CementPlan, trajectories: T
         meshes[f"{cement.level.value}_defect"] = cement.defect
     for path in trajectories.paths:
         meshes[f"path_{path.side.value}_{path.kind.value}"] = path_mesh(path)
-    return [case.write(f"surfaces/{name}.stl", mesh.export(file_type="stl")) for name, mesh in sorted(meshes.items())]
+    return [
+        case.write(f"surfaces/{name}.{kind}", mesh.export(file_type=kind, **options))
+        for name, mesh in sorted(meshes.items())
+        for kind, options in FORMATS.items()
+    ]
 
 
 def path_mesh(path: Trajectory, beyond_mm: float = 0.0) -> trimesh.Trimesh:
-    """A path as closed cylinders at the cannula's width, drawn out by ``beyond_mm`` behind the entry."""
+    """A path as one closed solid at the cannula's width, drawn out by ``beyond_mm`` behind the entry; a bend is a round joint."""
     way = np.array(path.waypoints_lps_mm)
     back = (way[0] - way[1]) / np.linalg.norm(way[0] - way[1])
     way[0] = way[0] + beyond_mm * back
-    pieces = [trimesh.creation.cylinder(path.diameter_mm / 2, segment=way[n : n + 2], sections=24) for n in range(len(way) - 1)]
-    return trimesh.util.concatenate(pieces) if len(pieces) > 1 else pieces[0]
+    radius = path.diameter_mm / 2
+    pieces = [trimesh.creation.cylinder(radius, segment=way[n : n + 2], sections=SECTIONS) for n in range(len(way) - 1)]
+    if len(pieces) == 1:
+        return pieces[0]
+    for bend in way[1:-1]:
+        joint = trimesh.creation.icosphere(subdivisions=2, radius=radius)
+        pieces.append(joint.apply_translation(bend))
+    solids = [manifold3d.Manifold(manifold3d.Mesh64(np.asarray(p.vertices), np.asarray(p.faces, np.uint64))) for p in pieces]
+    whole = manifold3d.Manifold.batch_boolean(solids, manifold3d.OpType.Add).to_mesh64()
+    return trimesh.Trimesh(np.asarray(whole.vert_properties)[:, :3], np.asarray(whole.tri_verts), process=False)
