@@ -69,6 +69,8 @@ def write_dicom_seg(case: Case, segmentation: SpineSegmentation, seed: str) -> P
     for keyword in ("ContentTime", "SeriesTime", "InstanceCreationTime"):
         if keyword in dataset:
             setattr(dataset, keyword, FIXED_TIME)
+    for equipment in dataset.get("ContributingEquipmentSequence", []):
+        equipment.ContributionDateTime = FIXED_DATE + FIXED_TIME
     for number, item in enumerate(dataset.DimensionOrganizationSequence):
         old = item.DimensionOrganizationUID
         new = _uid(seed, content, f"dimension-{number}")

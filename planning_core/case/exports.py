@@ -20,6 +20,7 @@ from planning_core.trajectory.plan import Trajectory, TrajectoryPlan
 
 FORMATS: dict[str, dict[str, Any]] = {"stl": {}, "ply": {"vertex_normal": False}}
 SECTIONS = 24
+SHORTEST_MM = (0.001, 0.003, 0.01, 0.03)
 
 
 def write_labels(case: Case, segmentation: SpineSegmentation) -> Path:
@@ -53,9 +54,25 @@ def write_surfaces(case: Case, spine: Spine, cement: CementPlan, trajectories: T
         meshes[f"path_{path.side.value}_{path.kind.value}"] = path_mesh(path)
     return [
         case.write(f"surfaces/{name}.{kind}", mesh.export(file_type=kind, **options))
-        for name, mesh in sorted(meshes.items())
+        for name, mesh in ((name, storable(mesh)) for name, mesh in sorted(meshes.items()))
         for kind, options in FORMATS.items()
     ]
+
+
+def storable(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """A closed surface that stays closed when its points are stored.
+
+    Both formats hold single precision, in which points a few nanometres apart become one: their triangles collapse and
+    whoever reads the file finds a hole. Edges shorter than some micrometres are taken out first, more if that is not
+    enough; a solid that truly touches itself in a point is written as it is.
+    """
+    solid = _solid(mesh)
+    for shortest_mm in SHORTEST_MM:
+        out = solid.simplify(shortest_mm).to_mesh64()
+        points = np.asarray(out.vert_properties)[:, :3].astype(np.float32)
+        if len(np.unique(points, axis=0)) == len(points):
+            break
+    return trimesh.Trimesh(points, np.asarray(out.tri_verts), process=False)
 
 
 def path_mesh(path: Trajectory, beyond_mm: float = 0.0) -> trimesh.Trimesh:
@@ -70,6 +87,12 @@ def path_mesh(path: Trajectory, beyond_mm: float = 0.0) -> trimesh.Trimesh:
     for bend in way[1:-1]:
         joint = trimesh.creation.icosphere(subdivisions=2, radius=radius)
         pieces.append(joint.apply_translation(bend))
-    solids = [manifold3d.Manifold(manifold3d.Mesh64(np.asarray(p.vertices), np.asarray(p.faces, np.uint64))) for p in pieces]
-    whole = manifold3d.Manifold.batch_boolean(solids, manifold3d.OpType.Add).to_mesh64()
+    whole = manifold3d.Manifold.batch_boolean([_solid(p) for p in pieces], manifold3d.OpType.Add).to_mesh64()
     return trimesh.Trimesh(np.asarray(whole.vert_properties)[:, :3], np.asarray(whole.tri_verts), process=False)
+
+
+def _solid(mesh: trimesh.Trimesh) -> manifold3d.Manifold:
+    # copies: manifold3d takes no read-only arrays, which its own meshes are
+    return manifold3d.Manifold(
+        manifold3d.Mesh64(np.array(mesh.vertices, np.float64, order="C"), np.array(mesh.faces, np.uint64, order="C"))
+    )

@@ -52,7 +52,7 @@ class Plane:
     def section(self, solid: trimesh.Trimesh, vertebra_from_ct: RigidTransform) -> list[FloatArray]:
         """Where this plane cuts a closed solid in ct_lps: closed outlines, each (n, 2) mm in-picture; holes run the other way."""
         flat = self.project(vertebra_from_ct.apply(np.asarray(solid.vertices)))
-        whole = manifold3d.Manifold(manifold3d.Mesh64(flat, np.asarray(solid.faces, np.uint64)))
+        whole = manifold3d.Manifold(manifold3d.Mesh64(np.array(flat, order="C"), np.array(solid.faces, np.uint64)))
         return [np.asarray(outline) for outline in whole.slice(0.0).to_polygons()]
 
     def whereabouts(self, away_mm: FloatArray) -> str:

@@ -92,6 +92,6 @@ def _simplified(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     """Fewer triangles for the picture: manifold3d's simplification within a third of a millimetre."""
     if len(mesh.faces) <= FACES:
         return mesh
-    solid = manifold3d.Manifold(manifold3d.Mesh(np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.uint32)))
+    solid = manifold3d.Manifold(manifold3d.Mesh(np.array(mesh.vertices, np.float32, order="C"), np.array(mesh.faces, np.uint32)))
     out = solid.simplify(SIMPLIFY_MM).to_mesh()
     return trimesh.Trimesh(np.asarray(out.vert_properties)[:, :3], np.asarray(out.tri_verts), process=False)
