@@ -72,7 +72,7 @@ class Picture:
     def png(self) -> bytes:
         """As PNG, with nothing in it that changes from run to run."""
         buffer = io.BytesIO()
-        Image.fromarray(self.pixels).save(buffer, format="png", compress_level=6)
+        Image.fromarray(self.pixels).save(buffer, format="png", compress_level=3)
         return buffer.getvalue()
 
 
