@@ -37,7 +37,7 @@ def _head(plan: Plan, width: int) -> NDArray[np.uint8]:
     word, colour = VERDICTS[plan.verdict]
     lines = [
         line
-        for reason in (*plan.reasons, *plan.refused_paths)
+        for reason in (*plan.reasons, *(f"no path: {why}" for why in plan.refused_paths))
         for line in textwrap.wrap(reason, CHARACTERS, initial_indent="•  ", subsequent_indent="    ")
     ]
     height = 1.0 + LINE_IN * len(lines)

@@ -1,9 +1,12 @@
 import re
 
+import attrs
 import pytest
 
 from planning_core.case.plan import Plan
+from planning_core.case.report.drawings import draw_all
 from planning_core.case.report.page import render
+from planning_core.case.report.sheet import sheet
 from planning_core.imaging.identity import PatientIdentity
 
 HOSTILE = "</ul><script>alert(1)</script><img src=x onerror=alert(2)>'\"&"
@@ -79,6 +82,27 @@ def test_a_name_is_shown_only_when_it_was_asked_for(page, subject, plan, drawing
     named = render(subject, plan, drawings, PatientIdentity("Doe^Jane", "4711")).decode()
     assert "Doe^Jane · 4711" in named
     assert "class=who" not in page
+
+
+def test_a_plan_from_masks_with_every_path_refused_has_a_report_too(subject, plan):
+    why = "left transpedicular: pedicle 2.9 mm wide"
+    bare = attrs.evolve(subject, ct=None, trajectories=attrs.evolve(subject.trajectories, paths=(), refused=(why,)))
+    refused = plan.model_copy(
+        update={
+            "paths": (),
+            "refused_paths": (why,),
+            "ct_sha256": None,
+            "spongiosa_hu": None,
+            "gas_ml": None,
+            "verdict": "refuse",
+        }
+    )
+    drawings = draw_all(bare)
+    page = render(bare, refused, drawings).decode()
+    assert why in page
+    assert '<section class="verdict refuse"><h2>Refused</h2>' in page
+    assert page.count("needs a CT") == 2
+    assert sheet(refused, drawings).pixels.shape[0] > 500
 
 
 def test_a_still_picture_stands_in_for_the_turning_one(page):
