@@ -13,6 +13,9 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 WEBGL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 NO_WEBGL = ("--disable-gpu", "--disable-3d-apis")
 SIZE = (900, 600)
+PROBE = """<canvas id=c></canvas><script>
+if (document.getElementById("c").getContext("webgl2")) document.title = "can draw";
+</script>"""
 DRIVERS_OWN = "GL Driver Message"
 """The software driver's remarks on speed are no errors of the page."""
 
@@ -43,9 +46,24 @@ class Browser:
         return np.array(Image.open(io.BytesIO(place.read_bytes())).convert("RGB"))
 
 
-@pytest.fixture
-def browser(tmp_path):
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory):
+    """Path of a Chromium that opens local files and draws in 3D by software."""
     program = next((found for name in NAMES if (found := shutil.which(name))), None)
     if program is None:
         pytest.skip(f"no Chromium here (looked for {', '.join(NAMES)})")
-    return Browser(program, tmp_path)
+    folder = tmp_path_factory.mktemp("probe")
+    page = folder / "probe.html"
+    page.write_text(PROBE)
+    try:
+        seen, _ = Browser(program, folder).dom(page)
+    except (subprocess.SubprocessError, OSError) as error:
+        pytest.skip(f"{program} does not start: {error}")
+    if "<title>can draw</title>" not in seen:
+        pytest.skip(f"{program} opens no local file or has no WebGL")
+    return program
+
+
+@pytest.fixture
+def browser(chromium, tmp_path):
+    return Browser(chromium, tmp_path)
