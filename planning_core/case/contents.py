@@ -7,8 +7,10 @@ from planning_core.case.dicom_seg import write_dicom_seg
 from planning_core.case.exports import write_labels, write_surfaces
 from planning_core.case.folder import Case
 from planning_core.case.plan import Plan
-from planning_core.case.report.page import render, summary_png
+from planning_core.case.report.drawings import draw_all
+from planning_core.case.report.page import render
 from planning_core.case.report.pictures import Subject
+from planning_core.case.report.sheet import sheet
 from planning_core.imaging.identity import PatientIdentity
 
 
@@ -22,7 +24,8 @@ def fill(case: Case, subject: Subject, plan: Plan, identity: PatientIdentity | N
     write_labels(case, subject.segmentation)
     write_surfaces(case, subject.spine, subject.cement, subject.trajectories)
     write_dicom_seg(case, subject.segmentation, str(plan.ct_sha256 or plan.labels_sha256))
-    case.write("report.html", render(subject, plan, identity))
-    case.write("report.png", summary_png(subject, plan))
+    drawings = draw_all(subject)
+    case.write("report.html", render(subject, plan, drawings, identity))
+    case.write("report.png", sheet(plan, drawings).png())
     case.write("plan.json", plan.to_json().encode())
     audit.record(case.path, "planned", level=plan.level, verdict=plan.verdict, plan_hash=plan.plan_hash, software=plan.software)

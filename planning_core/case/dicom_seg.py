@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,8 +23,12 @@ SNOMED = {
     "T7": "62487009", "T8": "11068009", "T9": "82687006", "T10": "7610001", "T11": "12989004", "T12": "23215003",
     "L1": "66794005", "L2": "14293000", "L3": "36470004", "L4": "11994002", "L5": "49668003",
 }  # fmt: skip
-"""SNOMED CT codes of the vertebrae (DICOM PS3.16 CID 7603 where listed)."""
+"""SNOMED CT codes of the vertebrae (DICOM PS3.16 CID 7603); T13 and L6 have none of their own there."""
 VERTEBRA_CODE = Code("51282000", "SCT", "Vertebra")
+CATEGORY = Code("123037004", "SCT", "Anatomical Structure")
+NETWORK, BY_HAND = Code("123110", "DCM", "Artificial Intelligence"), Code("123109", "DCM", "Manual Processing")
+FROM_FILE = "labels"
+"""``Numbering.source`` of a segmentation that was made elsewhere."""
 FIXED_DATE, FIXED_TIME = "19700101", "000000"
 
 
@@ -31,7 +36,8 @@ def write_dicom_seg(case: Case, segmentation: SpineSegmentation, seed: str) -> P
     """``segmentation.dcm``: one binary segment per vertebra, on a frame of reference of its own.
 
     Args:
-        seed: hash that the UIDs are made from; the same case gives the same file.
+        seed: hash of the input, which the UIDs are made from: the same case gives the same file, another patient or
+            other outlines of the same patient give other UIDs.
 
     The input's identity is not carried over: the image it lies on is described by geometry alone.
     """
@@ -40,14 +46,15 @@ def write_dicom_seg(case: Case, segmentation: SpineSegmentation, seed: str) -> P
     for number, level in enumerate(present, start=1):
         numbers[level.verse_id] = number
     sources = _source_images(segmentation.grid, seed)
+    content = _content_sha256(segmentation)
     dataset = hd.seg.Segmentation(
         source_images=sources,
         pixel_array=numbers[segmentation.labels],
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=_descriptions(present, segmentation.method),
-        series_instance_uid=_uid(seed, "seg-series"),
+        segment_descriptions=_descriptions(present, segmentation, seed),
+        series_instance_uid=_uid(seed, content, "seg-series"),
         series_number=100,
-        sop_instance_uid=_uid(seed, "seg"),
+        sop_instance_uid=_uid(seed, content, "seg"),
         instance_number=1,
         manufacturer="OpenPKP",
         manufacturer_model_name="planning_core",
@@ -62,9 +69,11 @@ def write_dicom_seg(case: Case, segmentation: SpineSegmentation, seed: str) -> P
     for keyword in ("ContentTime", "SeriesTime", "InstanceCreationTime"):
         if keyword in dataset:
             setattr(dataset, keyword, FIXED_TIME)
+    for equipment in dataset.get("ContributingEquipmentSequence", []):
+        equipment.ContributionDateTime = FIXED_DATE + FIXED_TIME
     for number, item in enumerate(dataset.DimensionOrganizationSequence):
         old = item.DimensionOrganizationUID
-        new = _uid(seed, f"dimension-{number}")
+        new = _uid(seed, content, f"dimension-{number}")
         item.DimensionOrganizationUID = new
         for index in dataset.DimensionIndexSequence:
             if index.DimensionOrganizationUID == old:
@@ -72,25 +81,41 @@ def write_dicom_seg(case: Case, segmentation: SpineSegmentation, seed: str) -> P
     return case.write_with("segmentation.dcm", lambda place: dataset.save_as(place, enforce_file_format=True))
 
 
-def _descriptions(levels: Sequence[VertebraLevel], method: str) -> list[hd.seg.SegmentDescription]:
+def _descriptions(levels: Sequence[VertebraLevel], segmentation: SpineSegmentation, seed: str) -> list[hd.seg.SegmentDescription]:
+    """One segment per vertebra.
+
+    Outlines from a label file are somebody's choice of outlines, drawn we know not how: SEMIAUTOMATIC, never our own.
+    """
+    given = segmentation.numbering.source == FROM_FILE
     algorithm = hd.AlgorithmIdentificationSequence(
-        name=f"OpenPKP {method}", version=__version__, family=Code("123110", "DCM", "Artificial Intelligence")
+        name="Label file made elsewhere" if given else f"OpenPKP {segmentation.method}",
+        version=__version__,
+        family=BY_HAND if given else NETWORK,
+        parameters={"numbering": segmentation.numbering.source},
     )
+    types = hd.seg.SegmentAlgorithmTypeValues
     return [
         hd.seg.SegmentDescription(
             segment_number=number,
             segment_label=level.value,
-            segmented_property_category=Code("123037004", "SCT", "Anatomical Structure"),
+            segmented_property_category=CATEGORY,
             segmented_property_type=Code(SNOMED[level.value], "SCT", f"{level.value} vertebra")
             if level.value in SNOMED
             else VERTEBRA_CODE,
-            algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+            algorithm_type=types.SEMIAUTOMATIC if given else types.AUTOMATIC,
             algorithm_identification=algorithm,
-            tracking_uid=_uid(method, level.value),
-            tracking_id=f"VerSe {level.verse_id} {level.value}",
+            tracking_uid=_uid(seed, "tracking", level.value),
+            tracking_id=f"VerSe {level.verse_id} {level.value} {seed[:10]}",
         )
         for number, level in enumerate(levels, start=1)
     ]
+
+
+def _content_sha256(segmentation: SpineSegmentation) -> str:
+    """Hash of what is drawn and by whom: a UID must never stand for two different instances."""
+    digest = hashlib.sha256(f"{__version__} {segmentation.method} {segmentation.numbering.source}".encode())
+    digest.update(np.ascontiguousarray(segmentation.labels).tobytes())
+    return digest.hexdigest()
 
 
 def _source_images(grid: Grid, seed: str) -> list[Dataset]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from planning_core.case.folder import Case
-from planning_core.case.report.pictures import BODY, INK, PAPER, WINDOW_HU, plt, png
+from planning_core.case.report.pictures import BODY, INK, PAPER, WINDOW_HU, finished, outlined, plt
 from planning_core.imaging.ingest import load_ct
 
 
@@ -35,8 +35,8 @@ def write_numbering_picture(case: Case, ct_path: Path, series: str | None, candi
             axes.text(column, height, name, color=INK, fontsize=10, ha="center", va="center")
     for px, py, pz in places:
         axes.plot(py, pz, "+", color=BODY)
-        axes.text(py + 3, pz + 3, f"{px:.0f},{py:.0f},{pz:.0f}", color=BODY, fontsize=7)
+        axes.text(py + 3, pz + 3, f"{px:.0f},{py:.0f},{pz:.0f}", color=BODY, fontsize=7, path_effects=outlined())
     axes.set_xlim(y[0], y[-1] + 22 * len(candidates) + 8)
     axes.set_axis_off()
     figure.text(0.02, 0.96, "Which numbering? Name one vertebra: --level LEVEL --at x,y,z", color=INK, fontsize=11)
-    return case.write("numbering.png", png(figure))
+    return case.write("numbering.png", finished("numbering", figure).png())
