@@ -48,7 +48,7 @@ def render(subject: Subject, plan: Plan, drawings: Drawings, identity: PatientId
 <div id="still">{_figure(drawings.still)}<p class="hint">A still picture: the turning one needs a browser with WebGL and scripts.</p></div>
 <div id="parts"></div><p class="hint" id="how">Drag to turn, wheel to zoom, right-drag to move.</p></div></section>
 <section><h2>Spine and heights</h2><div class="row">{_figure(drawings.spine)}<div class="grow">{_figure(drawings.heights)}{_heights(plan)}</div></div></section>
-<section class="columns"><div><h2>Volumes</h2>{_volumes(subject, plan)}</div><div><h2>Policy</h2>{_list(plan.policy)}<h2>Error budget, one sigma</h2>{_table([], plan.error_budget_mm)}</div></section>
+<section class="columns"><div><h2>Volumes</h2>{_volumes(plan)}</div><div><h2>Policy</h2>{_list(plan.policy)}<h2>Error budget, one sigma</h2>{_table([], plan.error_budget_mm)}</div></section>
 <section class="columns"><div><h2>Where it comes from</h2>{_provenance(plan)}</div><div><h2>Notes</h2>{_list(_notes(plan))}</div></section>
 <footer>{DISCLAIMER} Points are in ct_lps millimetres. plan {_e(plan.plan_hash)}</footer>
 <script type="application/json" id="meshes">{as_json(subject, drawings.parts)}</script><script>{script}</script></body></html>
@@ -169,11 +169,9 @@ def _heights(plan: Plan) -> str:
     )
 
 
-def _volumes(subject: Subject, plan: Plan) -> str:
-    solid = 0.0 if subject.cement.defect.is_empty else float(subject.cement.defect.volume) / 1000
+def _volumes(plan: Plan) -> str:
     rows: dict[str, Any] = {
-        "defect's solid": f"{solid:.1f} ml: ideal body less collapsed body",
-        "bone above the ideal endplates": f"−{max(0.0, solid - plan.defect_ml):.1f} ml, leaves a deficit of {plan.defect_ml:.1f} ml",
+        "geometric deficit": f"{plan.defect_ml:.1f} ml: ideal body less collapsed body",
         "deficit through expansion": f"{plan.liquid_ml:.1f} ml liquid ({plan.liquid_ml_low:.1f}–{plan.liquid_ml_high:.1f}); coefficient {plan.expansion:+.3f}",
         "collapsed body": f"{plan.body_ml:.1f} ml",
         "ideal body": f"{plan.ideal_body_ml:.1f} ml, from {plan.template} ({', '.join(plan.neighbours) or 'itself'})",

@@ -9,7 +9,7 @@ from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.modelling import model_spine
 from planning_core.cement.plan import Verdict
 from planning_core.cement.planner import plan_cement
-from tests.data import THORACIC_MASK, VERSE012_MASK, shared_data
+from tests.data import THORACIC_MASK, VERSE005_MASK, VERSE012_MASK, shared_data
 
 L1 = VertebraLevel.L1
 
@@ -82,3 +82,18 @@ def test_a_deeper_compression_is_a_larger_deficit(kind):
     assert deficits[1].value_ml > deficits[0].value_ml + 1
     for one, deficit in zip(found, deficits, strict=True):
         assert deficit.low_ml <= one.truth_ml <= deficit.high_ml
+
+
+@pytest.mark.parametrize("grow", [-0.5, 0.5])
+def test_a_mask_half_a_voxel_off_is_sent_to_review(grow):
+    healthy, native = spine(VERSE005_MASK, "L1", "L2", "L3", "L4"), labelled(VERSE005_MASK).grid
+    broken = compress(healthy, VertebraLevel.L3, "wedge", 0.3, native, grow)
+    assert plan_cement(broken.spine, VertebraLevel.L3).verdict is not Verdict.ACCEPT
+
+
+def test_a_fractured_neighbour_is_passed_over():
+    healthy, native = spine(VERSE005_MASK), labelled(VERSE005_MASK).grid
+    first = compress(healthy, VertebraLevel.L4, "wedge", 0.4, native)
+    plan = plan_cement(compress(first.spine, VertebraLevel.L3, "wedge", 0.35, native).spine, VertebraLevel.L3)
+    assert VertebraLevel.L4 not in plan.neighbours
+    assert plan.verdict is Verdict.REVIEW
