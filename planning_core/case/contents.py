@@ -22,7 +22,7 @@ def fill(case: Case, subject: Subject, plan: Plan, identity: PatientIdentity | N
     """
     case.withdraw()
     write_labels(case, subject.segmentation)
-    write_surfaces(case, subject.spine, subject.cement, subject.trajectories)
+    write_surfaces(case, subject.surfaces)
     write_dicom_seg(case, subject.segmentation, str(plan.ct_sha256 or plan.labels_sha256))
     drawings = draw_all(subject)
     case.write("report.html", render(subject, plan, drawings, identity))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,20 @@ def as_image(array: np.ndarray, grid: Grid) -> sitk.Image:
     return image
 
 
-def write_surfaces(case: Case, spine: Spine, cement: CementPlan, trajectories: TrajectoryPlan) -> list[Path]:
-    """``surfaces/*.stl`` and ``.ply`` in ct_lps mm: every vertebra, the planned body, its ideal, the defect and the paths.
+def write_surfaces(case: Case, surfaces: Mapping[str, trimesh.Trimesh]) -> list[Path]:
+    """``surfaces/*.stl`` and ``.ply``.
 
     STL is what printers and CAD read; PLY keeps which triangles share a point, so it is closed without being mended.
     """
+    return [
+        case.write(f"surfaces/{name}.{kind}", mesh.export(file_type=kind, **options))
+        for name, mesh in surfaces.items()
+        for kind, options in FORMATS.items()
+    ]
+
+
+def surfaces_of(spine: Spine, cement: CementPlan, trajectories: TrajectoryPlan) -> dict[str, trimesh.Trimesh]:
+    """Closed surfaces in ct_lps mm by file name: every vertebra, the planned body, its ideal, the defect and the paths."""
     meshes = {f"{level.value}_vertebra": closed_surface(v.whole, v.ct_lps_from_vertebra) for level, v in spine.vertebrae.items()}
     target = spine.vertebrae[cement.level]
     meshes[f"{cement.level.value}_body"] = closed_surface(target.body, target.ct_lps_from_vertebra)
@@ -52,11 +62,7 @@ def write_surfaces(case: Case, spine: Spine, cement: CementPlan, trajectories: T
         meshes[f"{cement.level.value}_defect"] = cement.defect
     for path in trajectories.paths:
         meshes[f"path_{path.side.value}_{path.kind.value}"] = path_mesh(path)
-    return [
-        case.write(f"surfaces/{name}.{kind}", mesh.export(file_type=kind, **options))
-        for name, mesh in ((name, storable(mesh)) for name, mesh in sorted(meshes.items()))
-        for kind, options in FORMATS.items()
-    ]
+    return {name: storable(mesh) for name, mesh in sorted(meshes.items())}
 
 
 def storable(mesh: trimesh.Trimesh) -> trimesh.Trimesh:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Callable
 
@@ -12,6 +13,7 @@ matplotlib.use("Agg")
 import attrs
 import matplotlib.pyplot
 import numpy as np
+import trimesh
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import AbstractPathEffect, withStroke
@@ -20,6 +22,7 @@ from PIL import Image
 
 from planning_core.anatomy.segmentation import SpineSegmentation
 from planning_core.anatomy.vertebra import Spine, Vertebra
+from planning_core.case.exports import surfaces_of
 from planning_core.cement.plan import CementPlan
 from planning_core.imaging.volume import CtVolume
 from planning_core.trajectory.plan import Trajectory, TrajectoryPlan
@@ -46,6 +49,11 @@ class Subject:
     def vertebra(self) -> Vertebra:
         """The planned one."""
         return self.spine.vertebrae[self.cement.level]
+
+    @functools.cached_property
+    def surfaces(self) -> dict[str, trimesh.Trimesh]:
+        """By name, made once: the files and the scene hold the same ones."""
+        return surfaces_of(self.spine, self.cement, self.trajectories)
 
     @property
     def shows_defect(self) -> bool:

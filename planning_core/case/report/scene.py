@@ -42,19 +42,17 @@ class Part:
 
 def parts_of(subject: Subject) -> list[Part]:
     """The planned vertebra, its canal, defect, ideal body, paths and neighbours, each simplified for drawing."""
-    vertebra = subject.vertebra
-    to_ct = vertebra.ct_lps_from_vertebra
-    parts = [Part("planned vertebra", closed_surface(vertebra.whole, to_ct), BODY, 0.45)]
-    parts.append(Part("ideal body", closed_surface(subject.cement.ideal, to_ct), IDEAL, 0.22, visible=False))
+    vertebra, level, surfaces = subject.vertebra, subject.cement.level, subject.surfaces
+    parts = [Part("planned vertebra", surfaces[f"{level.value}_vertebra"], BODY, 0.45)]
+    parts.append(Part("ideal body", surfaces[f"{level.value}_ideal_body"], IDEAL, 0.22, visible=False))
     canal = _canal(vertebra)
     if canal is not None:
         parts.append(Part("spinal canal", canal, CANAL, 0.35))
     if subject.shows_defect:
-        parts.append(Part("defect", subject.cement.defect, DEFECT, 0.9))
-    for level in subject.spine.levels:
-        if level is not subject.cement.level and abs(level.ordinal - subject.cement.level.ordinal) <= 1:
-            other = subject.spine.vertebrae[level]
-            parts.append(Part(level.value, closed_surface(other.whole, other.ct_lps_from_vertebra), OTHER, 0.35))
+        parts.append(Part("defect", surfaces[f"{level.value}_defect"], DEFECT, 0.9))
+    for other in subject.spine.levels:
+        if other is not level and abs(other.ordinal - level.ordinal) <= 1:
+            parts.append(Part(other.value, surfaces[f"{other.value}_vertebra"], OTHER, 0.35))
     for path in best_paths(subject.trajectories):
         parts.append(Part(f"{path.side.value} path", path_mesh(path, OUTSIDE_MM), PATHS[path.side.value], 1.0))
     return [attrs.evolve(part, mesh=_simplified(part.mesh)) for part in parts]
