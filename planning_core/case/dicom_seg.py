@@ -13,17 +13,13 @@ from pydicom.sr.coding import Code
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from planning_core import __version__
+from planning_core.anatomy.label_seg import SNOMED as LEVEL_OF_CODE
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.segmentation import SpineSegmentation
 from planning_core.case.folder import Case
 from planning_core.geometry import Grid
 
-SNOMED = {
-    "T1": "64864005", "T2": "53733008", "T3": "1626008", "T4": "73071006", "T5": "56401006", "T6": "45296009",
-    "T7": "62487009", "T8": "11068009", "T9": "82687006", "T10": "7610001", "T11": "12989004", "T12": "23215003",
-    "L1": "66794005", "L2": "14293000", "L3": "36470004", "L4": "11994002", "L5": "49668003",
-}  # fmt: skip
-"""SNOMED CT codes of the vertebrae (DICOM PS3.16 CID 7603); T13 and L6 have none of their own there."""
+SNOMED = {level.value: code for code, level in LEVEL_OF_CODE.items()}
 VERTEBRA_CODE = Code("51282000", "SCT", "Vertebra")
 CATEGORY = Code("123037004", "SCT", "Anatomical Structure")
 NETWORK, BY_HAND = Code("123110", "DCM", "Artificial Intelligence"), Code("123109", "DCM", "Manual Processing")

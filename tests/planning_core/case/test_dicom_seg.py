@@ -4,11 +4,9 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from pydicom.sr.codedict import codes
 
-from planning_core.anatomy.label_file import from_labels
 from planning_core.anatomy.levels import VertebraLevel
-from planning_core.anatomy.segmentation import Numbering
+from planning_core.anatomy.segmentation import Numbering, SpineSegmentation
 from planning_core.case.dicom_seg import SNOMED, write_dicom_seg
 from planning_core.case.exports import as_image
 from planning_core.case.folder import Case
@@ -60,13 +58,9 @@ def test_it_holds_the_voxels_of_the_label_map_at_the_same_places(stored, folder)
 def test_the_places_are_right_on_any_grid(tmp_path, direction):
     labels = np.zeros((40, 24, 30), np.uint8)
     labels[4:16, 5:19, 6:20], labels[22:36, 8:20, 4:25] = VertebraLevel.L1.verse_id, VertebraLevel.L2.verse_id
-    made = from_labels(labels, Grid(labels.shape, [1.5, 2, 2.5], [11, -7, 300], np.array(direction)))
+    grid = Grid(labels.shape, [1.5, 2, 2.5], [11, -7, 300], np.array(direction))
+    made = SpineSegmentation(labels, grid, {}, (), Numbering(1.0, "labels"), "label file")
     np.testing.assert_array_equal(_back_on(as_image(made.labels, made.grid), _written(tmp_path, made)), labels)
-
-
-def test_every_code_is_the_dictionarys_own():
-    for level, code in SNOMED.items():
-        assert getattr(codes.SCT, f"{level}Vertebra").value == code
 
 
 def test_each_segment_says_which_vertebra_it_is(stored):
