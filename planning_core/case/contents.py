@@ -18,12 +18,14 @@ def fill(case: Case, subject: Subject, plan: Plan, identity: PatientIdentity | N
     """Replace what the folder held. The plan is written last: where it is, everything else is.
 
     Args:
-        subject: what the plan was made from. identity: shown in the report when given.
+        subject: what the plan was made from. identity: shown in the report when given;
+            the DICOM SEG then belongs to the patient's study.
     """
     case.withdraw()
     write_labels(case, subject.segmentation)
     write_surfaces(case, subject.surfaces)
-    write_dicom_seg(case, subject.segmentation, str(plan.ct_sha256 or plan.labels_sha256))
+    source = subject.ct.dicom if subject.ct is not None else None
+    write_dicom_seg(case, subject.segmentation, str(plan.ct_sha256 or plan.labels_sha256), source, identity)
     drawings = draw_all(subject)
     case.write("report.html", render(subject, plan, drawings, identity))
     case.write("report.png", sheet(plan, drawings).png())

@@ -18,6 +18,8 @@ from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.segmentation import SpineSegmentation
 from planning_core.case.folder import Case
 from planning_core.geometry import Grid
+from planning_core.imaging.identity import PatientIdentity
+from planning_core.imaging.volume import DicomSource
 
 SNOMED = {level.value: code for code, level in LEVEL_OF_CODE.items()}
 VERTEBRA_CODE = Code("51282000", "SCT", "Vertebra")
@@ -28,21 +30,29 @@ FROM_FILE = "labels"
 FIXED_DATE, FIXED_TIME = "19700101", "000000"
 
 
-def write_dicom_seg(case: Case, segmentation: SpineSegmentation, seed: str) -> Path:
-    """``segmentation.dcm``: one binary segment per vertebra, on a frame of reference of its own.
+def write_dicom_seg(
+    case: Case,
+    segmentation: SpineSegmentation,
+    seed: str,
+    source: DicomSource | None = None,
+    identity: PatientIdentity | None = None,
+) -> Path:
+    """``segmentation.dcm``: one binary segment per vertebra.
 
     Args:
         seed: hash of the input, which the UIDs are made from: the same case gives the same file, another patient or
             other outlines of the same patient give other UIDs.
-
-    The input's identity is not carried over: the image it lies on is described by geometry alone.
+        source, identity: with both the object joins the patient's study and refers to the slices it was drawn on, so that a
+            viewer lays it over them; otherwise it has a study and a frame of reference of its own and names nobody.
     """
     present = [VertebraLevel.from_verse_id(int(n)) for n in np.unique(segmentation.labels) if n]
     numbers = np.zeros(256, np.uint8)
     for number, level in enumerate(present, start=1):
         numbers[level.verse_id] = number
     sources = _source_images(segmentation.grid, seed)
-    content = _content_sha256(segmentation)
+    if source is not None and identity is not None:
+        _belong(sources, source, identity)
+    content = _content_sha256(segmentation, sources[0].StudyInstanceUID)
     dataset = hd.seg.Segmentation(
         source_images=sources,
         pixel_array=numbers[segmentation.labels],
@@ -107,9 +117,9 @@ def _descriptions(levels: Sequence[VertebraLevel], segmentation: SpineSegmentati
     ]
 
 
-def _content_sha256(segmentation: SpineSegmentation) -> str:
-    """Hash of what is drawn and by whom: a UID must never stand for two different instances."""
-    digest = hashlib.sha256(f"{__version__} {segmentation.method} {segmentation.numbering.source}".encode())
+def _content_sha256(segmentation: SpineSegmentation, study: str) -> str:
+    """Hash of what is drawn, by whom and in which study: a UID must never stand for two different instances."""
+    digest = hashlib.sha256(f"{__version__} {segmentation.method} {segmentation.numbering.source} {study}".encode())
     digest.update(np.ascontiguousarray(segmentation.labels).tobytes())
     return digest.hexdigest()
 
@@ -139,6 +149,16 @@ def _source_images(grid: Grid, seed: str) -> list[Dataset]:
         image.SliceThickness = float(grid.spacing_mm[2])
         images.append(image)
     return images
+
+
+def _belong(images: Sequence[Dataset], source: DicomSource, identity: PatientIdentity) -> None:
+    """Put the slices into the study they came from."""
+    for image, instance in zip(images, source.instance_uids, strict=True):
+        image.SOPInstanceUID = instance
+        image.StudyInstanceUID, image.SeriesInstanceUID = source.study_uid, source.series_uid
+        image.FrameOfReferenceUID = source.frame_of_reference_uid
+        image.PatientName, image.PatientID = identity.name, identity.patient_id
+        image.PatientBirthDate = identity.birth_date
 
 
 def _uid(*parts: str) -> str:

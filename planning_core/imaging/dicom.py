@@ -35,7 +35,7 @@ from planning_core.imaging.refusals import (
     UnreadableFileError,
     WrongModalityError,
 )
-from planning_core.imaging.volume import CtVolume
+from planning_core.imaging.volume import CtVolume, DicomSource
 
 ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
 # what pydicom raises on damaged input, beside its own error
@@ -68,6 +68,7 @@ class Slice:
     kernel: str
     frame_of_reference: str
     patient: str = attrs.field(repr=False)
+    instance: str = attrs.field(repr=False)
 
 
 SHARED = ("size", "spacing_mm", "kernel", "slope", "intercept", "frame_of_reference", "patient")
@@ -94,7 +95,16 @@ def read_ct_dicom(path: Path, series: str | None, config: ImagingConfig) -> CtVo
     check_size(grid.shape, config)
     digest = hashlib.sha256("".join(sorted(_sha256(file) for file, _ in chosen)).encode()).hexdigest()
     hu = _pixels(ordered, grid, config)
-    return CtVolume(hu, grid, digest, f"DICOM, {len(chosen)} file{'s' if len(chosen) > 1 else ''}", notes)
+    words = f"DICOM, {len(chosen)} file{'s' if len(chosen) > 1 else ''}"
+    return CtVolume(hu, grid, digest, words, notes, _source(chosen[0][1], ordered))
+
+
+def _source(header: Dataset, ordered: Sequence[Slice]) -> DicomSource | None:
+    instances = tuple(s.instance for s in ordered)
+    if len(set(instances)) < len(instances) or not all(instances):
+        return None  # a multi-frame file, or slices that cannot be told apart
+    study, series = str(header.get("StudyInstanceUID", "")), str(header.get("SeriesInstanceUID", ""))
+    return DicomSource(study, series, ordered[0].frame_of_reference, instances)
 
 
 def series_headers(path: Path, series: str | None, config: ImagingConfig | None = None) -> list[Dataset]:
@@ -239,6 +249,7 @@ def _slice(file: Path, header: Dataset, frame: int, places: Sequence[Dataset]) -
         str(find("ConvolutionKernel", "CTReconstructionSequence") or ""),
         str(header.get("FrameOfReferenceUID", "")),
         f"{header.get('PatientID', '')} {header.get('PatientName', '')}",
+        str(header.get("SOPInstanceUID", "")),
     )
 
 

@@ -13,6 +13,21 @@ from planning_core.geometry.grid import Grid
 AIR_HU = -1024.0
 
 
+@attrs.frozen
+class DicomSource:
+    """Which DICOM series a volume came from. Its UIDs identify the study: they go out only with the patient's identity.
+
+    Args:
+        study_uid, series_uid, frame_of_reference_uid: of the series.
+        instance_uids: SOP instance of each slice, in the order of the volume's k.
+    """
+
+    study_uid: str
+    series_uid: str
+    frame_of_reference_uid: str
+    instance_uids: tuple[str, ...] = attrs.field(repr=False)
+
+
 @attrs.frozen(eq=False)
 class CtVolume:
     """One CT volume.
@@ -23,6 +38,7 @@ class CtVolume:
         sha256: hash of the input bytes, hex.
         source: de-identified word on where it came from (file type, never a name or path).
         warnings: sentences for the report, e.g. thick slices.
+        dicom: the series it came from; ``None`` for other formats and multi-frame files.
     """
 
     hu: NDArray[np.int16] = attrs.field(converter=frozen_int16)
@@ -30,6 +46,7 @@ class CtVolume:
     sha256: str
     source: str = ""
     warnings: tuple[str, ...] = ()
+    dicom: DicomSource | None = attrs.field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
         if self.hu.shape != self.grid.shape or self.grid.frame != "ct_lps":

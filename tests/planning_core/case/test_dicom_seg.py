@@ -11,6 +11,8 @@ from planning_core.case.dicom_seg import SNOMED, write_dicom_seg
 from planning_core.case.exports import as_image
 from planning_core.case.folder import Case
 from planning_core.geometry import Grid
+from planning_core.imaging.identity import PatientIdentity
+from planning_core.imaging.volume import DicomSource
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +110,20 @@ def _uids(dataset):
     dataset.walk(lambda _, e: found.add(str(e.value)) if e.VR == "UI" else None)
     known = {u for u in found if pydicom.uid.UID(u).is_private is False}
     return found - known
+
+
+def test_with_the_patients_identity_it_refers_to_the_slices_it_was_drawn_on(tmp_path):
+    labels = np.zeros((3, 24, 30), np.uint8)
+    labels[:, 5:19, 6:20] = VertebraLevel.L1.verse_id
+    made = SpineSegmentation(labels, Grid(labels.shape, [1, 1, 2], [0, 0, 0]), {}, (), Numbering(1.0, "anatomy"), "network")
+    source = DicomSource("1.2.3", "1.2.3.4", "1.2.3.5", ("1.2.3.4.1", "1.2.3.4.2", "1.2.3.4.3"))
+    identity = PatientIdentity("Doe^Jane", "4711", "19400101")
+    path = write_dicom_seg(Case(tmp_path / "named"), made, "a1" * 32, source, identity)
+    seg = pydicom.dcmread(path)
+    assert (seg.StudyInstanceUID, seg.FrameOfReferenceUID, seg.PatientID) == ("1.2.3", "1.2.3.5", "4711")
+    referenced = seg.ReferencedSeriesSequence[0]
+    assert referenced.SeriesInstanceUID == "1.2.3.4"
+    assert {i.ReferencedSOPInstanceUID for i in referenced.ReferencedInstanceSequence} == set(source.instance_uids)
+    unnamed = pydicom.dcmread(write_dicom_seg(Case(tmp_path / "unnamed"), made, "a1" * 32, source, None))
+    assert "Doe" not in str(unnamed)
+    assert "1.2.3.5" not in str(unnamed)
