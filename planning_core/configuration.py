@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from planning_core.anatomy.config import AnatomyConfig
 from planning_core.cement.config import CementConfig
+from planning_core.cement.products import find_product
 from planning_core.errors import InputError
 from planning_core.imaging.config import ImagingConfig
 from planning_core.trajectory.config import TrajectoryConfig
@@ -35,7 +36,7 @@ def load_configuration(path: Path | None, product: str | None = None) -> Configu
     """Defaults, changed by a JSON file and by the product named on the command line.
 
     Raises:
-        ConfigurationError: unreadable, unknown keys or values out of range.
+        ConfigurationError: unreadable, unknown keys or values out of range. UnknownProductError: no such cement.
     """
     given: dict[str, dict[str, object]] = {}
     if path is not None:
@@ -46,7 +47,9 @@ def load_configuration(path: Path | None, product: str | None = None) -> Configu
     if product is not None and isinstance(given, dict):
         given = {**given, "cement": {**given.get("cement", {}), "product": product}}
     try:
-        return Configuration.model_validate(given)
+        configuration = Configuration.model_validate(given)
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise ConfigurationError(f"configuration refused: {'; '.join(problems)}", problems=problems) from error
+    find_product(configuration.cement.product)
+    return configuration
