@@ -19,22 +19,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import attrs
 import numpy as np
 import trimesh
 from rich.console import Console
 from rich.table import Table
-from scipy.ndimage import label, map_coordinates
-from scipy.spatial import cKDTree
-from skimage.measure import marching_cubes
 
+from benchmarks.raw_pedicle import NO_LINE, STEP_MM, WANTED_MM, Checked, RawBone, check
 from planning_core.anatomy.label_file import LabelFileSegmenter, from_labels
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.modelling import model_spine
 from planning_core.anatomy.segmentation import SpineSegmentation
 from planning_core.anatomy.vertebra import Pedicle, Side, Vertebra
 from planning_core.geometry import Grid
-from planning_core.geometry.arrays import BoolArray, FloatArray
+from planning_core.geometry.arrays import FloatArray
 from planning_core.trajectory.config import TrajectoryConfig
 from planning_core.trajectory.plan import BreachGrade, PathKind, Trajectory
 from planning_core.trajectory.planner import NoSafePathError, plan_trajectories
@@ -48,127 +45,9 @@ PATIENTS = {
     "totalseg_ct": TOTALSEG_MASK,
     "lumbar_phantom": "lumbar_phantom",
 }
-DIAMETER_MM = 3.2
 WIDE_ENOUGH_MM = 6.0
-WANTED_MM = 1.0
 FIRST, LAST = VertebraLevel.T9.ordinal, VertebraLevel.L5.ordinal
-STEP_MM = 0.25
 PHANTOM = [VertebraLevel(f"L{n}") for n in range(1, 6)]
-CANAL_LEAST_MM = 8.0
-TIP_MM = 1.0
-
-
-@attrs.frozen(eq=False)
-class RawBone:
-    """One vertebra of a label map as it is stored: voxels, and a triangle surface half way between in- and outside ones."""
-
-    mask: BoolArray
-    grid: Grid
-    surface: cKDTree
-    canal: BoolArray
-
-    @classmethod
-    def of(cls, segmentation: SpineSegmentation, level: VertebraLevel) -> RawBone:
-        """Cut out of the label map, with points on the surface no further apart than about a third of a millimetre."""
-        index = np.argwhere(segmentation.labels == level.verse_id)
-        low, high = np.maximum(index.min(axis=0) - 2, 0), index.max(axis=0) + 3
-        box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-        mask = segmentation.labels[box] == level.verse_id
-        grid = segmentation.grid.crop(box)  # type: ignore[arg-type]
-        vertices, faces, _, _ = marching_cubes(np.pad(mask, 1).astype(np.float32), 0.5)
-        corners = grid.points(vertices - 1)[faces]
-        shares = np.array([(a, b, 5 - a - b) for a in range(6) for b in range(6 - a)]) / 5.0
-        return cls(mask, grid, cKDTree(np.einsum("sk,fkx->fsx", shares, corners).reshape(-1, 3)), _canal_voxels(mask, grid))
-
-    def inside(self, points: FloatArray) -> BoolArray:
-        """Whether points (..., 3) ct_lps lie in bone, linear between voxels."""
-        return _linear(self.mask, self.grid, points)
-
-    def in_canal(self, points: FloatArray) -> BoolArray:
-        """Whether points (..., 3) ct_lps lie in the canal, linear between voxels."""
-        return _linear(self.canal, self.grid, points)
-
-    def depth(self, points: FloatArray) -> FloatArray:
-        """(...,) mm of bone around points, negative outside."""
-        away, _ = self.surface.query(points)
-        return np.where(self.inside(points), away, -away)
-
-
-def _linear(mask: BoolArray, grid: Grid, points: FloatArray) -> BoolArray:
-    value = map_coordinates(mask.astype(np.float32), grid.indices(points).reshape(-1, 3).T, order=1, mode="constant")
-    return np.asarray(value.reshape(points.shape[:-1]) > 0.5)
-
-
-def _canal_voxels(mask: BoolArray, grid: Grid) -> BoolArray:
-    """The largest hollow that has bone to the left and right, in front and behind."""
-    hollow = ~mask
-    for way in (0, 1):
-        axis = 2 - int(np.abs(grid.direction[way]).argmax())
-        for turned in (mask, np.flip(mask, axis)):
-            seen = np.maximum.accumulate(turned, axis=axis)
-            hollow &= seen if turned is mask else np.flip(seen, axis)
-    parts, count = label(hollow)
-    return np.asarray(parts == 1 + np.bincount(parts[parts > 0] - 1).argmax()) if count else hollow
-
-
-@attrs.frozen
-class Checked:
-    """A straight path measured on the raw mask.
-
-    Args:
-        clearance_mm: over the pedicle. in_canal: points of the cannula's surface that lie in the canal.
-        tip_mm: bone around the tip, beyond the cannula's radius; tip_in_front: whether it lies in the body's front half.
-        own_half: whether the tip keeps to its side of the midline.
-    """
-
-    clearance_mm: float
-    in_canal: int
-    tip_mm: float
-    tip_in_front: bool
-    own_half: bool
-
-    @property
-    def good(self) -> bool:
-        """A path one would drill: 1 mm of pedicle, out of the canal, its tip in bone, in front, on its own side."""
-        wall = self.clearance_mm >= WANTED_MM and self.in_canal == 0
-        return wall and self.tip_mm >= TIP_MM and self.tip_in_front and self.own_half
-
-
-NO_LINE = Checked(float("-inf"), 0, float("-inf"), False, False)
-
-
-def check(bone: RawBone, vertebra: Vertebra, side: Side, entry: FloatArray, tip: FloatArray) -> Checked:
-    """Measure a cannula of ``DIAMETER_MM`` from entry to tip (ct_lps) on the raw mask."""
-    axes = vertebra.ct_lps_from_vertebra.rotation
-    medial = axes[:, 0] * (-1.0 if side is Side.LEFT else 1.0)
-    length = float(np.linalg.norm(tip - entry))
-    ahead = (tip - entry) / length
-    line = entry + np.arange(0, length, STEP_MM)[:, None] * ahead
-    beside = np.flatnonzero([_canal_beside(bone, p, medial) for p in line])
-    end = vertebra.ct_lps_from_vertebra.inverse().apply(tip)
-    body = vertebra.body.grid.points(np.argwhere(vertebra.body.values < 0))
-    tip_mm = float(bone.depth(tip[None])[0]) - DIAMETER_MM / 2
-    placed = (bool(end[1] < body[:, 1].mean()), bool(end[0] * (1 if side is Side.LEFT else -1) > 0))
-    if len(beside) == 0:
-        return Checked(float("-inf"), 0, tip_mm, *placed)
-    front, back = beside.max(), beside.min()
-    pedicle = line[(front + back) // 2 : front + 1]
-    clearance = float(bone.depth(pedicle).min()) - DIAMETER_MM / 2
-    across = np.cross(ahead, medial)
-    across /= np.linalg.norm(across)
-    angles = np.linspace(0, 2 * np.pi, 16, endpoint=False)
-    ring = DIAMETER_MM / 2 * (np.cos(angles)[:, None] * across + np.sin(angles)[:, None] * np.cross(ahead, across))
-    shell = (line[::2, None] + ring).reshape(-1, 3)
-    return Checked(clearance, int(bone.in_canal(shell).sum()), tip_mm, *placed)
-
-
-def _canal_beside(bone: RawBone, point: FloatArray, medial: FloatArray) -> bool:
-    """Whether towards the midline bone ends, a gap as wide as a canal follows, and bone begins again."""
-    inside = bone.inside(point + np.arange(0, 60, 0.5)[:, None] * medial)
-    if not inside[0] or inside.all():
-        return False
-    gap = inside[int((~inside).argmax()) :]
-    return bool(gap.any()) and gap.argmax() * 0.5 >= CANAL_LEAST_MM
 
 
 def baseline(vertebra: Vertebra, pedicle: Pedicle) -> tuple[FloatArray, FloatArray]:
