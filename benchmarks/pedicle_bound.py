@@ -26,7 +26,8 @@ SAGITTAL = np.arange(-35.0, 36.0, 5.0)
 SAMPLES = np.arange(-16.0, 14.0, 0.7)
 MOST_LINES = 1500
 STARTS = 24
-EXACT = 4
+EXACT = 8
+STEEPEST = 0.75
 ROUNDS = 40
 THIN_MM = 0.35
 
@@ -57,8 +58,12 @@ class RawSamples:
         beside = self.at(self.beside, points) > 0.5
         front = points[np.arange(len(points)), beside.shape[1] - 1 - beside[:, ::-1].argmax(axis=1), 1]
         behind = points[..., 1] - front[:, None]
-        depth = np.where((behind >= 0) & (behind <= self.half_canal_mm), self.at(self.depth, points), np.inf).min(axis=1)
-        return np.where(beside.any(axis=1), depth - DIAMETER_MM / 2, -np.inf)
+        pedicle = (behind >= 0) & (behind <= self.half_canal_mm)
+        depth = np.where(pedicle, self.at(self.depth, points), np.inf).min(axis=1)
+        # a notch in the body's wall must not pass for the canal
+        canal = (beside & pedicle).sum(axis=1) > 0.8 * pedicle.sum(axis=1)
+        allowed = (np.abs(states[:, 2] - 0.3) < 0.7) & (np.abs(states[:, 3]) < STEEPEST) & canal
+        return np.where(allowed, depth - DIAMETER_MM / 2, -np.inf)
 
 
 def best_clearance(bone: RawBone, vertebra: Vertebra, side: Side) -> float:
