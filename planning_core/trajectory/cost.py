@@ -85,7 +85,7 @@ def pedicle_cost(task: Task, lines: Lines, pedicle: PedicleMeasures) -> FloatArr
     )
     cost = cost + weights.target * ((lines.tip - task.aim) ** 2).sum(axis=1)
     cost += weights.clearance * short(config.comfortable_clearance_mm, clearance)
-    cost += weights.wanted_clearance * short(config.wanted_clearance_mm + 0.2, clearance)
+    cost += weights.secure_clearance * short(config.secure_clearance_mm, clearance)
     if not task.guarded:
         cost += weights.forbidden * beside_cost(task, lines.gate, task.corridor.depth(lines.gate))
     low, high = task.lateral_mm

@@ -32,7 +32,7 @@ class Sampling:
     step_mm: float
 
 
-COARSE = Sampling(9, 9, 1.5)
+COARSE = Sampling(13, 9, 1.5)
 FINE = Sampling(41, 61, 0.25)
 
 

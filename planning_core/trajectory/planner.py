@@ -131,14 +131,26 @@ def _best_cannula(setting: Setting, corridor: Corridor, kind: PathKind) -> tuple
 
 
 def _straight(setting: Setting, corridor: Corridor, kind: PathKind, cannula: str) -> Attempt:
-    """Search, measure finely and judge one straight path."""
+    """Search one kind of path with one cannula; the best line that stands a close look."""
     task = setting.task(corridor, kind, cannula)
     found = search(task)
     if found is None:
         return Attempt(None, "no bone where the pedicle should be, or no room for a tip in the body", float("-inf"))
-    lines = found.lines
-    pedicle = measure_pedicle(corridor, lines, FINE)
-    path = measure_path(corridor, lines, setting.config.pathway_mm, FINE, closed=task.guarded)
+    # the search samples coarsely: where its best does not stand a close look, the next may
+    first: Attempt | None = None
+    for n in range(len(found.cost)):
+        attempt = _judged(setting, task, found.lines.take(np.array([n])), cannula)
+        if attempt.path is not None:
+            return attempt
+        first = first or attempt
+    assert first is not None  # a search that found nothing returns None
+    return first
+
+
+def _judged(setting: Setting, task: Task, lines: Lines, cannula: str) -> Attempt:
+    """Measure one straight line finely and judge it."""
+    pedicle = measure_pedicle(task.corridor, lines, FINE)
+    path = measure_path(task.corridor, lines, setting.config.pathway_mm, FINE, closed=task.guarded)
     clearance = float(clearance_mm(task, pedicle)[0])
     against = objections(task, pedicle, path)
     if against:
