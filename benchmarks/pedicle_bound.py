@@ -53,7 +53,9 @@ class RawSamples:
     def clearance(self, states: FloatArray) -> FloatArray:
         """(n,) mm for lines (n, 4): x and z in the plane of the gates, slopes of x and z per mm backwards."""
         back = np.column_stack([states[:, 2], np.ones(len(states)), states[:, 3]])
-        gate = np.column_stack([states[:, 0], np.full(len(states), self.low[1] - BEHIND_WALL_MM[0] + GATE_BEHIND_MM), states[:, 1]])
+        gate = np.column_stack(
+            [states[:, 0], np.full(len(states), self.low[1] - BEHIND_WALL_MM[0] + GATE_BEHIND_MM), states[:, 1]]
+        )
         points = gate[:, None] - SAMPLES[:, None] * back[:, None]
         beside = self.at(self.beside, points) > 0.5
         front = points[np.arange(len(points)), beside.shape[1] - 1 - beside[:, ::-1].argmax(axis=1), 1]

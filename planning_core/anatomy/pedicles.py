@@ -6,7 +6,7 @@ import numpy as np
 import scipy.ndimage as ndi
 
 from planning_core.anatomy.body import Canal
-from planning_core.anatomy.redistance import redistanced
+from planning_core.anatomy.redistance import SurfaceDepth
 from planning_core.anatomy.vertebra import Pedicle, Side
 from planning_core.geometry import DistanceField, RigidTransform
 from planning_core.geometry.arrays import BoolArray, FloatArray
@@ -21,7 +21,6 @@ LARGEST_SAGITTAL_DEG = 25.0
 LEAST_PLANES = 5
 NEARLY_MM = 0.7
 LEAST_DEPTH_MM = 0.5
-BORDER_MM = 3.0
 EQUAL_MM = 0.05
 PLATEAU_MM = 0.5
 
@@ -62,8 +61,7 @@ def _ridge(whole: DistanceField, canal: Canal, sign: float) -> tuple[FloatArray,
     y = canal.wall[0] + behind[:, None, None] + canal.wall[2] * z[None, :, None]
     points = np.stack(np.broadcast_arrays(x[None, None, :], y, z[None, :, None]), axis=-1)
     corners = points.reshape(-1, 3)
-    fine = redistanced(whole, corners.min(axis=0) - BORDER_MM, corners.max(axis=0) + BORDER_MM)
-    depth = -fine.at(points)
+    depth = SurfaceDepth.of(whole, corners.min(axis=0), corners.max(axis=0)).depth(points)
     picked = _widest_way(depth)
     middles = np.array([points[n][_plateau(depth[n], row, column)].mean(axis=0) for n, (row, column) in enumerate(picked)])
     return middles, depth[np.arange(len(behind)), picked[:, 0], picked[:, 1]]

@@ -108,6 +108,8 @@ class TrajectoryConfig(BaseModel):
     defect_least_ml: float = Field(0.8, ge=0, description="a smaller defect does not attract the tip")
     pathway_mm: float = Field(45.0, gt=10, description="how far outside the bone the cannula must pass other processes")
     air_hu: float = Field(-400.0, description="darker is air: skin, or lung when tissue follows")
+    least_lung_mm: float = Field(1.0, ge=0, description="cannula's surface to air beside its way; nearer is refused; assumed")
+    near_lung_mm: float = Field(5.0, ge=0, description="nearer is said in a warning; assumed")
     doubtful_breach: float = Field(
         0.20, gt=0, le=1, description="paths likelier than this to breach come after all others, with a warning; assumed"
     )
