@@ -33,6 +33,7 @@ class Corridor:
     Args:
         side: the pedicle. sign: +1 left, -1 right. midline_mm: x of the midline in the vertebra's frame.
         whole, canal: the vertebra's fields. fine: ``whole`` around the pedicle, its depths measured again (see redistance).
+        sure: the same wherever within its voxel the wall may lie: the shallowest within half a voxel of the input each way.
         wall: posterior wall, plane y = wall[0] + wall[1] x + wall[2] z in lateral coordinates.
         pedicle_end_mm: how far behind the wall the pedicle ends: the canal's middle depth.
         canal_half_width_mm: of the canal at the pedicle's height.
@@ -49,6 +50,7 @@ class Corridor:
     midline_mm: float
     whole: DistanceField
     fine: DistanceField
+    sure: DistanceField
     canal: DistanceField
     wall: FloatArray = attrs.field(converter=frozen_float64)
     pedicle_end_mm: float
@@ -82,6 +84,10 @@ class Corridor:
         depth[near] = -self.fine.at(framed[near])
         depth[~near] = -self.whole.at(framed[~near])
         return depth
+
+    def sure_depth(self, points: FloatArray) -> FloatArray:
+        """(...,) mm of bone around lateral points near the pedicle that thick slices cannot take away."""
+        return -self.sure.at(self.in_frame(points))
 
     def canal_distance(self, points: FloatArray) -> FloatArray:
         """(...,) mm from lateral points to the canal; negative inside it."""
@@ -163,6 +169,7 @@ def corridors(vertebra: Vertebra, others: tuple[Vertebra, ...]) -> dict[Side, Co
             midline,
             vertebra.whole,
             vertebra.whole,
+            vertebra.whole,
             vertebra.canal,
             # the wall's plane seen from the midline towards the side
             [vertebra.wall[0] + vertebra.wall[1] * midline, sign * vertebra.wall[1], vertebra.wall[2]],
@@ -181,7 +188,10 @@ def corridors(vertebra: Vertebra, others: tuple[Vertebra, ...]) -> dict[Side, Co
         corners = np.array([gates.min(axis=0), gates.max(axis=0)])
         corners[:, 1] += [-half_way - ROOT_MM, 3 * half_way + ARCH_MM]
         corners = empty.in_frame(corners)
-        empty = attrs.evolve(empty, fine=redistanced(vertebra.whole, corners.min(axis=0), corners.max(axis=0)))
+        fine = redistanced(vertebra.whole, corners.min(axis=0), corners.max(axis=0))
+        voxel = np.maximum(2 * np.round(vertebra.voxel_mm[::-1] / 2 / fine.grid.spacing_mm[::-1]).astype(int) + 1, 1)
+        sure = DistanceField(ndi.maximum_filter(fine.values, tuple(voxel), mode="nearest"), fine.grid)
+        empty = attrs.evolve(empty, fine=fine, sure=sure)
         found[side] = attrs.evolve(empty, centre=gates[empty.depth(gates).argmax()])
     return found
 
