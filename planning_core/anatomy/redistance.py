@@ -17,7 +17,7 @@ from planning_core.geometry.arrays import FloatArray
 STEP_MM = 0.5
 MARGIN_MM = 4.0
 LARGEST_GAIN_MM = 1.0
-DEEPEST_MM = 9.0
+DEEPEST_MM = 5.5
 
 
 @attrs.frozen(eq=False)
