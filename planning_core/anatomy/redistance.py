@@ -18,6 +18,7 @@ STEP_MM = 0.5
 MARGIN_MM = 4.0
 LARGEST_GAIN_MM = 1.0
 DEEPEST_MM = 5.5
+"""No path asks for more bone than this around its axis, and deep bone is the slowest to measure."""
 
 
 @attrs.frozen(eq=False)
@@ -43,10 +44,10 @@ class SurfaceDepth:
             return cls(field, None)
         return cls(field, cKDTree(around.points(marching_cubes(values, 0.0)[0])))
 
-    def depth(self, points: FloatArray) -> FloatArray:
-        """(...,) mm of bone around points (..., 3) in the field's frame; outside, as the field has it."""
+    def depth(self, points: FloatArray, deepest_mm: float = np.inf) -> FloatArray:
+        """(...,) mm of bone around points (..., 3) in its frame; outside and from ``deepest_mm`` on as the field has it."""
         depth = -self.field.at(points)
-        thin = (depth > 0) & (depth < DEEPEST_MM)
+        thin = (depth > 0) & (depth < deepest_mm)
         if self.surface is not None and thin.any():
             away, _ = self.surface.query(points[thin])
             # surface beyond the margin is not seen: no ridge was rounded off by more than this
@@ -67,5 +68,5 @@ def redistanced(field: DistanceField, low: FloatArray, high: FloatArray) -> Dist
     first = field.grid.points(np.floor(field.grid.indices(low)))
     size = np.ceil((high - first) / STEP_MM).astype(int) + 1
     grid = Grid(size[::-1], [STEP_MM] * 3, first, np.eye(3), field.grid.frame)
-    depth = SurfaceDepth.of(field, low, high).depth(grid.all_points())
+    depth = SurfaceDepth.of(field, low, high).depth(grid.all_points(), DEEPEST_MM)
     return DistanceField((-depth).astype(np.float32), grid)
