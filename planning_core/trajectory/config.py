@@ -42,7 +42,7 @@ class CostWeights(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     clearance: float = Field(4.0, ge=0, description="per mm² below ``comfortable_clearance_mm``")
-    wanted_clearance: float = Field(40.0, ge=0, description="per mm² below ``wanted_clearance_mm`` (plus 0.2 mm)")
+    secure_clearance: float = Field(40.0, ge=0, description="per mm² below ``secure_clearance_mm``")
     canal: float = Field(2.0, ge=0, description="per mm² below ``comfortable_canal_mm``")
     endplate: float = Field(1.0, ge=0, description="per mm² below ``comfortable_endplate_mm``")
     anterior: float = Field(1.0, ge=0, description="per mm² below ``anterior_margin_mm``")
@@ -65,6 +65,9 @@ class TrajectoryConfig(BaseModel):
         ("11G working", "13G"), min_length=1, description="tried in this order until one passes with the wanted clearance"
     )
     wanted_clearance_mm: float = Field(1.0, ge=0, description="bone left on every side in the pedicle (project's limit)")
+    secure_clearance_mm: float = Field(
+        2.0, ge=0, description="up to here bone beside the cannula is worth more than any target or angle; assumed"
+    )
     comfortable_clearance_mm: float = Field(
         4.0, ge=0, description="more bone than this earns nothing; assumed (Spine-DART asks 2.5 mm from axis to wall, FACTS 7)"
     )
@@ -105,6 +108,8 @@ class TrajectoryConfig(BaseModel):
     defect_least_ml: float = Field(0.8, ge=0, description="a smaller defect does not attract the tip")
     pathway_mm: float = Field(45.0, gt=10, description="how far outside the bone the cannula must pass other processes")
     air_hu: float = Field(-400.0, description="darker is air: skin, or lung when tissue follows")
+    least_lung_mm: float = Field(1.0, ge=0, description="cannula's surface to air beside its way; nearer is refused; assumed")
+    near_lung_mm: float = Field(5.0, ge=0, description="nearer is said in a warning; assumed")
     doubtful_breach: float = Field(
         0.20, gt=0, le=1, description="paths likelier than this to breach come after all others, with a warning; assumed"
     )

@@ -7,6 +7,7 @@ import numpy as np
 import scipy.ndimage as ndi
 
 from planning_core.anatomy.body import endplates
+from planning_core.anatomy.redistance import redistanced
 from planning_core.anatomy.vertebra import Side, Vertebra
 from planning_core.geometry import DistanceField, RigidTransform
 from planning_core.geometry.arrays import FloatArray, frozen_float64
@@ -18,6 +19,8 @@ GATE_STEP_MM = 1.0
 BESIDE_CANAL_MM = 15.0
 GATE_HEIGHT_MM = (-12.0, 22.0)
 CORE_AHEAD_MM = 5.0
+ROOT_MM = 6.0
+ARCH_MM = 2.0
 
 
 @attrs.frozen(eq=False)
@@ -29,7 +32,8 @@ class Corridor:
 
     Args:
         side: the pedicle. sign: +1 left, -1 right. midline_mm: x of the midline in the vertebra's frame.
-        whole, canal: the vertebra's fields.
+        whole, canal: the vertebra's fields. fine: ``whole`` around the pedicle, its depths measured again (see redistance).
+        sure: the same wherever within its voxel the wall may lie: the shallowest within half a voxel of the input each way.
         wall: posterior wall, plane y = wall[0] + wall[1] x + wall[2] z in lateral coordinates.
         pedicle_end_mm: how far behind the wall the pedicle ends: the canal's middle depth.
         canal_half_width_mm: of the canal at the pedicle's height.
@@ -45,6 +49,8 @@ class Corridor:
     sign: float
     midline_mm: float
     whole: DistanceField
+    fine: DistanceField
+    sure: DistanceField
     canal: DistanceField
     wall: FloatArray = attrs.field(converter=frozen_float64)
     pedicle_end_mm: float
@@ -72,7 +78,16 @@ class Corridor:
 
     def depth(self, points: FloatArray) -> FloatArray:
         """(...,) mm of bone around lateral points; negative outside."""
-        return -self.whole.at(self.in_frame(points))
+        framed = self.in_frame(points)
+        near = self.fine.grid.contains(framed)
+        depth = np.empty(framed.shape[:-1])
+        depth[near] = -self.fine.at(framed[near])
+        depth[~near] = -self.whole.at(framed[~near])
+        return depth
+
+    def sure_depth(self, points: FloatArray) -> FloatArray:
+        """(...,) mm of bone around lateral points near the pedicle that thick slices cannot take away."""
+        return -self.sure.at(self.in_frame(points))
 
     def canal_distance(self, points: FloatArray) -> FloatArray:
         """(...,) mm from lateral points to the canal; negative inside it."""
@@ -145,6 +160,7 @@ def corridors(vertebra: Vertebra, others: tuple[Vertebra, ...]) -> dict[Side, Co
     anterior = ends.y < (float(ends.y.min()) + back) / 2
     width = float(np.ptp(ends.x[anterior]))
     from_ct = [v.ct_lps_from_vertebra.inverse() @ vertebra.ct_lps_from_vertebra for v in others]
+    half_way = max(float(behind.max() + half_voxel) / 2, 2.0) / 2
     found = {}
     for side, sign in ((Side.LEFT, 1.0), (Side.RIGHT, -1.0)):
         empty = Corridor(
@@ -152,10 +168,12 @@ def corridors(vertebra: Vertebra, others: tuple[Vertebra, ...]) -> dict[Side, Co
             sign,
             midline,
             vertebra.whole,
+            vertebra.whole,
+            vertebra.whole,
             vertebra.canal,
             # the wall's plane seen from the midline towards the side
             [vertebra.wall[0] + vertebra.wall[1] * midline, sign * vertebra.wall[1], vertebra.wall[2]],
-            max(float(behind.max() + half_voxel) / 2, 2.0),
+            2 * half_way,
             float(np.ptp(points[:, 0])) / 2 + half_voxel,
             top,
             bottom,
@@ -167,6 +185,13 @@ def corridors(vertebra: Vertebra, others: tuple[Vertebra, ...]) -> dict[Side, Co
             vertebra.ct_lps_from_vertebra,
         )
         gates = empty.gates()
+        corners = np.array([gates.min(axis=0), gates.max(axis=0)])
+        corners[:, 1] += [-half_way - ROOT_MM, 3 * half_way + ARCH_MM]
+        corners = empty.in_frame(corners)
+        fine = redistanced(vertebra.whole, corners.min(axis=0), corners.max(axis=0))
+        voxel = np.maximum(2 * np.round(vertebra.voxel_mm[::-1] / 2 / fine.grid.spacing_mm[::-1]).astype(int) + 1, 1)
+        sure = DistanceField(ndi.maximum_filter(fine.values, tuple(voxel), mode="nearest"), fine.grid)
+        empty = attrs.evolve(empty, fine=fine, sure=sure)
         found[side] = attrs.evolve(empty, centre=gates[empty.depth(gates).argmax()])
     return found
 

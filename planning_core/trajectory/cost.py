@@ -85,7 +85,9 @@ def pedicle_cost(task: Task, lines: Lines, pedicle: PedicleMeasures) -> FloatArr
     )
     cost = cost + weights.target * ((lines.tip - task.aim) ** 2).sum(axis=1)
     cost += weights.clearance * short(config.comfortable_clearance_mm, clearance)
-    cost += weights.wanted_clearance * short(config.wanted_clearance_mm + 0.2, clearance)
+    # slices leave the wall unsure: prefer lines that keep their bone wherever in its voxel it lies
+    secured = pedicle.sure_mm - task.radius_mm if task.guarded else clearance
+    cost += weights.secure_clearance * short(config.secure_clearance_mm, secured)
     if not task.guarded:
         cost += weights.forbidden * beside_cost(task, lines.gate, task.corridor.depth(lines.gate))
     low, high = task.lateral_mm

@@ -32,7 +32,7 @@ class Sampling:
     step_mm: float
 
 
-COARSE = Sampling(9, 9, 1.5)
+COARSE = Sampling(13, 9, 1.5)
 FINE = Sampling(41, 61, 0.25)
 
 
@@ -60,9 +60,11 @@ class Lines:
 
 @attrs.frozen(eq=False)
 class PedicleMeasures:
-    """Over the pedicle, each (n,): least depth of the axis in bone, least distance of the axis to the canal, whether valid."""
+    """Over the pedicle, each (n,): least depth of the axis in bone, the same wherever in its voxel the wall lies, least distance
+    of the axis to the canal, whether valid."""
 
     depth_mm: FloatArray
+    sure_mm: FloatArray
     canal_mm: FloatArray
     sound: np.ndarray
 
@@ -118,7 +120,12 @@ def measure_pedicle(corridor: Corridor, lines: Lines, sampling: Sampling = COARS
     back, front, sound = pedicle_stretch(corridor, lines)
     share = np.linspace(0, 1, sampling.pedicle)
     points = along(lines.gate, lines.direction, back[:, None] + (front - back)[:, None] * share)
-    return PedicleMeasures(corridor.depth(points).min(axis=1), corridor.canal_distance(points).min(axis=1), sound)
+    return PedicleMeasures(
+        corridor.depth(points).min(axis=1),
+        corridor.sure_depth(points).min(axis=1),
+        corridor.canal_distance(points).min(axis=1),
+        sound,
+    )
 
 
 def measure_path(

@@ -18,12 +18,15 @@ from planning_core.trajectory.corridor import Corridor, corridors
 from planning_core.trajectory.cost import Task, angles_deg, clearance_mm, objections
 from planning_core.trajectory.curved import search_curve
 from planning_core.trajectory.grading import grade, wall_margins
-from planning_core.trajectory.measures import FINE, Lines, PathMeasures, measure_path, measure_pedicle
+from planning_core.trajectory.lung import lung_distance_mm
+from planning_core.trajectory.measures import FINE, Lines, measure_path, measure_pedicle
 from planning_core.trajectory.plan import ErrorBudget, PathKind, Trajectory, TrajectoryPlan
+from planning_core.trajectory.remarks import doubts, way_remarks
 from planning_core.trajectory.search import search
 from planning_core.trajectory.skin import way_in
 
 NEIGHBOURS = 1.0
+THROUGH_LUNG = "the way from the skin leads through air inside the patient (lung), or too near to it"
 
 
 class NoSafePathError(NoSafePlanError):
@@ -131,23 +134,35 @@ def _best_cannula(setting: Setting, corridor: Corridor, kind: PathKind) -> tuple
 
 
 def _straight(setting: Setting, corridor: Corridor, kind: PathKind, cannula: str) -> Attempt:
-    """Search, measure finely and judge one straight path."""
+    """Search one kind of path with one cannula; the best line that stands a close look."""
     task = setting.task(corridor, kind, cannula)
     found = search(task)
     if found is None:
         return Attempt(None, "no bone where the pedicle should be, or no room for a tip in the body", float("-inf"))
-    lines = found.lines
-    pedicle = measure_pedicle(corridor, lines, FINE)
-    path = measure_path(corridor, lines, setting.config.pathway_mm, FINE, closed=task.guarded)
+    # the search samples coarsely: where its best does not stand a close look, the next may
+    first: Attempt | None = None
+    for n in range(len(found.cost)):
+        attempt = _judged(setting, task, found.lines.take(np.array([n])), cannula)
+        if attempt.path is not None:
+            return attempt
+        first = first or attempt
+    assert first is not None  # a search that found nothing returns None
+    return first
+
+
+def _judged(setting: Setting, task: Task, lines: Lines, cannula: str) -> Attempt:
+    """Measure one straight line finely and judge it."""
+    pedicle = measure_pedicle(task.corridor, lines, FINE)
+    path = measure_path(task.corridor, lines, setting.config.pathway_mm, FINE, closed=task.guarded)
     clearance = float(clearance_mm(task, pedicle)[0])
     against = objections(task, pedicle, path)
     if against:
         return Attempt(None, f"{cannula}: " + "; ".join(against), clearance)
     points = np.vstack([path.entry[0], lines.tip[0]])
     margins = (float(path.endplate_mm[0]) - task.radius_mm, float(path.ahead_mm[0]), float(path.canal_mm[0]) - task.radius_mm)
-    trajectory = _trajectory(setting, task, lines, points, clearance, margins, _warnings(setting, task, path))
+    trajectory = _trajectory(setting, task, lines, points, clearance, margins, way_remarks(task, path))
     if trajectory is None:
-        return Attempt(None, f"{cannula}: the way from the skin leads through air inside the patient (lung)", clearance)
+        return Attempt(None, f"{cannula}: {THROUGH_LUNG}", clearance)
     return Attempt(trajectory, "", clearance, lines)
 
 
@@ -168,10 +183,10 @@ def _curved(setting: Setting, corridor: Corridor, cannula: str, straight: Lines)
     points = np.vstack([path.entry[0], curve.bend, curve.tip])
     endplate = min(curve.endplate_mm, float(path.endplate_mm[0]) - task.radius_mm)
     canal = min(curve.canal_mm, float(path.canal_mm[0]) - task.radius_mm)
-    said = (*_warnings(setting, task, path), f"bent by {curve.bend_deg:.0f}° inside the body: needs a curved needle")
+    said = (*way_remarks(task, path), f"bent by {curve.bend_deg:.0f}° inside the body: needs a curved needle")
     trajectory = _trajectory(setting, task, curve.lines, points, clearance, (endplate, curve.ahead_mm, canal), said)
     if trajectory is None:
-        return Attempt(None, "the way from the skin leads through air inside the patient (lung)", clearance)
+        return Attempt(None, THROUGH_LUNG, clearance)
     return Attempt(trajectory, "", clearance, curve.lines)
 
 
@@ -184,20 +199,24 @@ def _trajectory(
     margins: tuple[float, float, float],
     warnings: tuple[str, ...],
 ) -> Trajectory | None:
-    """One path in ct_lps with all that is known about it; ``None`` where air inside the patient lies before the bone.
+    """One path in ct_lps with all that is known about it; ``None`` where lung lies before the bone or too near beside the way.
 
     Args:
         points: (n, 3) waypoints, lateral coordinates. margins: to endplates, ahead of the tip, to the canal, mm.
     """
     corridor, config, vertebra = task.corridor, setting.config, setting.vertebra
     waypoints = corridor.to_lps(points)
-    ahead = waypoints[1] - waypoints[0]
+    ahead = (waypoints[1] - waypoints[0]) / np.linalg.norm(waypoints[1] - waypoints[0])
     skin = None
     if setting.ct is not None:
-        way = way_in(setting.ct, waypoints[0], ahead / np.linalg.norm(ahead), config.air_hu)
-        if way.through_air:
-            return None
+        way = way_in(setting.ct, waypoints[0], ahead, config.air_hu)
         skin = way.skin_mm
+        within = task.radius_mm + config.near_lung_mm
+        lung = lung_distance_mm(setting.ct, waypoints[0], ahead, skin, config.air_hu, within) - task.radius_mm
+        if way.through_air or lung < config.least_lung_mm:
+            return None
+        if lung < config.near_lung_mm:
+            warnings = (*warnings, f"lung {lung:.1f} mm beside the cannula on its way to the bone")
     probability = breach_probability(
         corridor, lines, points[0], task.radius_mm, task.guarded, setting.budget, config.breach_samples, config.seed
     )
@@ -219,35 +238,5 @@ def _trajectory(
         float(converging),
         float(sagittal),
         skin,
-        (*warnings, *_doubts(setting, task, clearance, probability.value)),
+        (*warnings, *doubts(task, clearance, probability.value, float(vertebra.voxel_mm[0]) / 2)),
     )
-
-
-def _warnings(setting: Setting, task: Task, path: PathMeasures) -> tuple[str, ...]:
-    """What a surgeon should know about the way in."""
-    said = []
-    config = setting.config
-    if path.other_mm[0] < task.radius_mm:
-        said.append(f"the cannula touches a neighbouring vertebra (axis {path.other_mm[0]:.1f} mm from its surface): facet joint")
-    if path.incidence_cos[0] < config.least_incidence_cos:
-        said.append(
-            f"flat entry, {np.degrees(np.arccos(np.clip(path.incidence_cos[0], -1, 1))):.0f}° off the surface's normal: may skive"
-        )
-    if path.ahead_mm[0] < config.anterior_margin_mm:
-        said.append(f"only {path.ahead_mm[0]:.1f} mm of bone ahead of the tip")
-    return tuple(said)
-
-
-def _doubts(setting: Setting, task: Task, clearance: float, breach: float) -> tuple[str, ...]:
-    """What speaks against trusting a clearance."""
-    half = float(setting.vertebra.voxel_mm[0]) / 2
-    said = []
-    if task.kind is PathKind.EXTRAPEDICULAR:
-        said.append("extrapedicular: clearance is to the canal; ribs, pleura and segmental vessels are not modelled")
-    elif clearance < setting.config.wanted_clearance_mm:
-        said.append(f"clearance {clearance:.1f} mm is below the wanted {setting.config.wanted_clearance_mm:g} mm")
-    if breach > setting.config.doubtful_breach:
-        said.append(f"a breach is likely ({breach:.0%} under the stated errors)")
-    if clearance < half:
-        said.append(f"clearance {clearance:.1f} mm is within half a voxel ({half:.1f} mm) of the wall")
-    return tuple(said)

@@ -27,14 +27,14 @@ KEPT = 2
 
 @attrs.frozen(eq=False)
 class Found:
-    """The best line of a search and its cost."""
+    """Lines that a search ended at, the cheapest first, and their costs (n,)."""
 
     lines: Lines
-    cost: float
+    cost: FloatArray
 
 
 def search(task: Task) -> Found | None:
-    """The cheapest straight path of one kind on one side; ``None`` where the lattice is empty."""
+    """The cheapest straight paths of one kind on one side; ``None`` where the lattice is empty."""
     gates, tips = gate_lattice(task), tip_lattice(task)
     if not len(gates) or not len(tips):
         return None
@@ -97,8 +97,8 @@ def refine(task: Task, starts: Lines) -> Found:
         states[going] = np.where(better[:, None], trial[row, choice], states[going])
         costs[going] = np.where(better, cost[row, choice], costs[going])
         steps[going] = np.where(better, steps[going], steps[going] / 2)
-    first = int(costs.argmin())
-    return Found(_lines(task.corridor, states[first : first + 1]), float(costs[first]))
+    order = np.argsort(costs, kind="stable")
+    return Found(_lines(task.corridor, states[order]), costs[order])
 
 
 def _lines(corridor: Corridor, states: FloatArray) -> Lines:

@@ -12,11 +12,16 @@ from planning_core.anatomy.label_file import LabelFileSegmenter
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.modelling import model_spine
 from planning_core.anatomy.vertebra import Side, Spine
+from planning_core.trajectory import planner
 from planning_core.trajectory.config import CANNULA_DIAMETER_MM, TrajectoryConfig
+from planning_core.trajectory.corridor import corridors
+from planning_core.trajectory.cost import Task
+from planning_core.trajectory.measures import Lines
 from planning_core.trajectory.plan import BreachGrade, PathKind, Trajectory, TrajectoryPlan
 from planning_core.trajectory.planner import NoSafePathError, plan_trajectories
+from planning_core.trajectory.search import Found
 from tests.data import VERSE012_MASK, shared_data
-from tests.planning_core.trajectory.tubes import LEVEL, Tube, axis, spine, vertebra
+from tests.planning_core.trajectory.tubes import CANAL_RADIUS_MM, LEVEL, WALL_MM, Tube, axis, spine, vertebra
 
 WORKING = TrajectoryConfig(cannulas=("11G working",), breach_samples=200)
 tubes = st.builds(Tube, st.floats(2.8, 5.0), st.floats(0.0, 6.0), st.floats(0.0, 15.0))
@@ -162,3 +167,38 @@ def test_both_pedicles_of_a_real_fracture_are_passed_in_grade_a() -> None:
         assert path.clearance_mm >= 1.0
         assert path.canal_mm >= 1.0
         assert path.resolution_mm == pytest.approx(1.5, abs=0.05)
+
+
+def test_where_the_best_line_fails_a_close_look_the_next_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = planner.search
+
+    def search(task: Task) -> Found | None:
+        """The cheapest line ends in the canal, which no coarse sample saw."""
+        found = honest(task)
+        if found is None:
+            return None
+        gate, tip = found.lines.gate, found.lines.tip
+        bad = Lines(np.vstack([[0.0, 23.0, 0.0], gate]), np.vstack([[0.0, -8.0, 0.0], tip]))
+        return Found(bad, np.concatenate([[-1.0], found.cost]))
+
+    monkeypatch.setattr(planner, "search", search)
+    plan = plan_trajectories(spine(vertebra(Tube(3.5), Tube(3.5))), LEVEL, None, None, WORKING)
+    assert _path(plan, Side.LEFT).clearance_mm > 1.0
+    assert _path(plan, Side.LEFT).canal_mm > 1.0
+
+
+@pytest.mark.parametrize("radius", [2.8, 3.1])
+def test_bone_beside_the_cannula_is_worth_more_than_the_target(radius: float) -> None:
+    # the tube points straight on, the aim lies well inside of it
+    tube = Tube(radius, convergence_deg=0.0)
+    best = _path(_plan(tube, tube), Side.LEFT)
+    assert best.clearance_mm > radius - 1.6 - 0.45
+
+
+def test_thick_slices_keep_the_path_further_from_the_walls_they_blur() -> None:
+    thin = vertebra(Tube(3.5), Tube(3.5))
+    thick = attrs.evolve(thin, voxel_mm=[1.0, 1.0, 3.0])
+    point = np.array([[CANAL_RADIUS_MM + 5.5, WALL_MM + 4.0, 4.0 + 1.5]])
+    sharp, blurred = (corridors(v, ())[Side.LEFT] for v in (thin, thick))
+    assert blurred.depth(point) == pytest.approx(sharp.depth(point))
+    assert blurred.sure_depth(point)[0] < sharp.sure_depth(point)[0] - 0.5
