@@ -14,8 +14,9 @@ from planning_core.imaging.resample import CoarseCt
 PERHAPS = 0.2
 MARGIN, MULTIPLE = 6, 4
 RIM_MM = 2.0
-RIM_HU = 120.0
-"""Between muscle (50) and thin cortex (200 and more after partial volume); Dice is flat from 80 to 150."""
+SOFT_HU, RIM_HU = 50.0, (70.0, 120.0)
+"""Muscle, and the range of the threshold between it and bone; Dice is flat from 80 to 150."""
+NOTCH_MM = 3.0
 
 
 def refine(ct: CoarseCt, one: VertebraInstance, network: Network) -> VertebraInstance:
@@ -47,16 +48,23 @@ def _around(this: Float32Array) -> tuple[slice, slice, slice]:
 def without_soft_rim(this: Float32Array, hu: Float32Array) -> Float32Array:
     """The probability without the rim of soft tissue that networks trained on thick slices leave around bone.
 
-    A voxel near the surface stays only where the lightly smoothed CT is as dense as the half-way point between soft tissue
-    and cortex; deep inside nothing is taken, so that dark spongiosa and gas clefts stay.
+    A voxel near the surface stays only where the lightly smoothed CT is at least half-way from muscle to this vertebra's own
+    spongiosa, which in osteoporosis is not far. Deep inside nothing is taken, so that dark spongiosa and gas clefts stay, nor is
+    a notch cut into an endplate where it is thin (closing by a ball).
 
     Args:
         this, hu: (k, j, i) at 1 mm.
     """
     inside = this > 0.5
     deep = ndi.distance_transform_edt(inside) * REFINEMENT.spacing_mm > RIM_MM
-    dense = ndi.gaussian_filter(hu, 0.6) > RIM_HU
-    return np.where(inside & ~deep & ~dense, 0, this).astype(np.float32)
+    if not deep.any():
+        return this
+    threshold = np.clip((SOFT_HU + float(np.median(hu[deep]))) / 2, *RIM_HU)
+    kept = inside & (deep | (ndi.gaussian_filter(hu, 0.6) > threshold))
+    reach = NOTCH_MM / REFINEMENT.spacing_mm
+    grown = ndi.distance_transform_edt(~kept) <= reach
+    kept |= inside & (ndi.distance_transform_edt(grown) > reach)
+    return np.where(inside & ~kept, 0, this).astype(np.float32)
 
 
 def _doubled(probability: Float32Array) -> Float32Array:
