@@ -58,9 +58,7 @@ def make(spec: InjectorSpec, rng: np.random.Generator) -> MadeDevice:
     """Draw a device."""
     return MadeDevice(
         bore_gain=float(1 + np.clip(rng.normal(0, spec.bore_error), -0.01, 0.01)),
-        compliance_ml_per_kpa=float(
-            spec.compliance_ml_per_kpa * (1 + np.clip(rng.normal(0, spec.compliance_error), -0.3, 0.3))
-        ),
+        compliance_ml_per_kpa=float(spec.compliance_ml_per_kpa * (1 + np.clip(rng.normal(0, spec.compliance_error), -0.3, 0.3))),
         air_ml=float(rng.uniform(0, 2 * spec.air_ml)),
         pressure_offset_kpa=float(rng.normal(0, spec.pressure_offset_kpa)),
         cannula_gain=float(rng.uniform(0.9, 1.1)),

@@ -83,7 +83,7 @@ CURING: dict[str, CuringConfig] = {
         sets_s=900,
         initial_pa_s=15,
         opening_pa_s=50,
-        source="injected at 3.5, 6.5 and 9.5 min after mixing: Habib 2010 (ijssurgery 10.1016/j.esas.2010.01.001); all else assumed",
+        source="injected at 3.5, 6.5 and 9.5 min after mixing: Habib 2010 (10.1016/j.esas.2010.01.001); all else assumed",
     ),
 }
 

@@ -1,3 +1,4 @@
+import contextlib
 import math
 from pathlib import Path
 
@@ -32,8 +33,12 @@ def test_a_value_survives_the_wire_to_half_a_count(register, data):
 def test_words_decode_to_a_value_in_range_or_a_named_refusal(register, words):
     try:
         value = register.decode(words)
-    except RegisterError as refusal:
-        assert refusal.register == register.name
+    except RegisterError as error:
+        refused: RegisterError | None = error
+    else:
+        refused = None
+    if refused:
+        assert refused.register == register.name
     else:
         assert register.low - register.scale <= value <= register.high + register.scale
         assert register.encode(min(max(value, register.low), register.high)) == tuple(words)
@@ -61,10 +66,8 @@ def test_blocks_written_in_one_telegram_are_neighbours():
 
 @given(st.lists(st.integers(0, 0xFFFF), max_size=INPUT_WORDS))
 def test_no_run_of_words_raises_anything_unnamed(words):
-    try:
+    with contextlib.suppress(RegisterError):
         unpack(Table.INPUT, 0, words)
-    except RegisterError:
-        pass
 
 
 def test_the_document_holds_this_table():
