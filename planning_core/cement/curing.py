@@ -105,7 +105,7 @@ def curing_speed(temperature_c: float, config: CuringConfig) -> float:
     """
     if not 0 <= temperature_c <= 60:
         raise CuringInputError(f"cement at {temperature_c} °C: only 0–60 °C is known", temperature_c=temperature_c)
-    return 2.0 ** ((temperature_c - config.reference_c) / config.doubling_c)
+    return float(2.0 ** ((temperature_c - config.reference_c) / config.doubling_c))
 
 
 def working_window(temperature_c: float, config: CuringConfig) -> WorkingWindow:
@@ -142,7 +142,7 @@ def viscosity(age_s: float, shear_per_s: float, config: CuringConfig) -> float:
     """
     if not 0 < shear_per_s < math.inf:
         raise CuringInputError(f"shear rate {shear_per_s} 1/s", shear_per_s=shear_per_s)
-    return consistency(age_s, config) * shear_per_s ** (config.flow_index - 1)
+    return float(consistency(age_s, config) * shear_per_s ** (config.flow_index - 1))
 
 
 @attrs.frozen

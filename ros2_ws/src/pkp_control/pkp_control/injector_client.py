@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -105,7 +106,7 @@ class SerialLine:
             answer = ask()
         except (ModbusException, OSError, ValueError, IndexError, TypeError) as error:
             # a serial port that vanishes shows itself as any of these; and a torn answer must never be taken for the next
-            self._client.close()
+            self._client.close()  # type: ignore[no-untyped-call]
             raise InjectorLineError(f"injector does not answer: {error}") from error
         if answer.isError():  # type: ignore[attr-defined]
             number = getattr(answer, "exception_code", 0)
@@ -122,7 +123,7 @@ class SerialLine:
 
     def close(self) -> None:
         """See ``RegisterLine``."""
-        self._client.close()
+        self._client.close()  # type: ignore[no-untyped-call]
 
 
 class InjectorClient:
@@ -194,7 +195,7 @@ class InjectorClient:
         self._line.write(start, words)
 
     def arm(self, limits: InjectorLimits) -> InjectorReading:
-        """From DISABLED or PAUSED to ENABLED under these limits, which are read back through the device's own refusals.
+        """From DISABLED or PAUSED to ENABLED under these limits.
 
         Raises:
             InjectorRefusedError: the device is in FAULT, its E-stop is pressed, or a limit does not suit it.
@@ -211,10 +212,8 @@ class InjectorClient:
 
     def stop(self) -> None:
         """Valve shut, plunger at rest; ENABLED is left. Never refused by a device that answers."""
-        try:
+        with contextlib.suppress(InjectorRefusedError):  # in FAULT: stopped already, and only an acknowledgement leaves it
             self._command(StateCommand.DISABLE)
-        except InjectorRefusedError:
-            pass  # in FAULT: already stopped, and only an acknowledgement leaves it
 
     def acknowledge(self) -> InjectorReading:
         """Clear a FAULT whose cause is gone; on an operator's word only. DISABLED afterwards.

@@ -1,0 +1,89 @@
+"""What was given, on disk as it happens, so that no restart loses a millilitre from the record."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import attrs
+
+from pkp_control.injection_types import InjectionOrder, InjectionState, Phase, Segment, Stop
+from planning_core.errors import PkpError
+
+
+class JournalCorruptError(PkpError):
+    """A line before the last cannot be read. Carries ``line``."""
+
+    code = "injection_journal"
+
+
+class InjectionJournal:
+    """One JSON line per change of phase and per step of volume, forced to disk; the last line says it all.
+
+    Args:
+        path: of the file. step_ml: a line is written whenever the volume has grown by this.
+    """
+
+    def __init__(self, path: Path, step_ml: float = 0.02) -> None:
+        self._path, self._step_ml = path, step_ml
+        self._written: tuple[Phase, Stop | None, int, float] | None = None
+
+    def note(self, state: InjectionState) -> None:
+        """Write a line if there is something new."""
+        counted = state.segment.counted_ml if state.segment else 0.0
+        was = self._written
+        new = (state.phase, state.stop, len(state.finished), counted)
+        if was is not None and was[:3] == new[:3] and abs(counted - was[3]) < self._step_ml:
+            return
+        self._written = new
+        line = {
+            "phase": state.phase.value,
+            "stop": state.stop.name if state.stop else None,
+            "target_ml": state.target_ml,
+            "segments": [attrs.asdict(s) for s in state.segments],
+        }
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def recover(self) -> InjectionState:
+        """Where it was: STOPPED where anything had begun and not ended, else DISARMED; volumes as far as written.
+
+        The open segment's counter is brought up to date by the next reading, for the device keeps it through restarts.
+
+        Raises:
+            JournalCorruptError: anything but the last line, which a power cut may tear, cannot be read.
+        """
+        if not self._path.exists():
+            return InjectionState()
+        raw = self._path.read_bytes()
+        lines = raw.split(b"\n")
+        if lines[-1]:  # torn by a power cut: cut off, or the next line would be written onto it
+            with self._path.open("r+b") as file:
+                file.truncate(len(raw) - len(lines[-1]))
+        state = InjectionState()
+        for number, line in enumerate(lines[:-1], 1):
+            try:
+                state = _parse(json.loads(line))
+            except (ValueError, KeyError, TypeError) as error:
+                raise JournalCorruptError(f"line {number} of the injection journal: {error}", line=number) from error
+        if state.phase in (Phase.DISARMED, Phase.DONE):
+            return state
+        return attrs.evolve(state, phase=Phase.STOPPED, stop=state.stop or Stop.RESTARTED)
+
+
+def _parse(line: dict[str, object]) -> InjectionState:
+    segments = []
+    for kept in line["segments"]:  # type: ignore[attr-defined]
+        order = InjectionOrder(**kept.pop("order"))
+        segments.append(Segment(order, **kept))
+    stop = line["stop"]
+    return InjectionState(
+        phase=Phase(line["phase"]),
+        segment=segments[-1] if segments else None,
+        target_ml=float(line["target_ml"]),  # type: ignore[arg-type]
+        finished=tuple(segments[:-1]),
+        stop=Stop[stop] if isinstance(stop, str) else None,
+    )
