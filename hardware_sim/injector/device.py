@@ -62,7 +62,7 @@ class InjectorDevice:
         self.e_stop = False
         self._holding: dict[str, float] = {r.name: max(r.low, 0.0) for r in HOLDINGS}
         self._holding |= {"pressure_limit": 3000.0, "flow_limit": 0.1, "watchdog": 0.2}
-        self._sensed = Sensed(0.0, 0.0, spec.temperature_c)
+        self._sensed = Sensed(0.0, kept.pressure_kpa, spec.temperature_c)
         self._trail: deque[tuple[float, float]] = deque(maxlen=11)  # time, counter: the rate over 50 ms
         self._behind_since: float | None = None
         self._follow_ml = 0.0  # counter minus motor when last in step

@@ -152,7 +152,8 @@ def _account(state: InjectionState, reading: InjectorReading | None) -> Injectio
         return state
     segment = attrs.evolve(
         segment,
-        given_ml=reading.given_ml - segment.start_given_ml,
+        # cement given does not come back: a gauge that jumps up, as if all were stored, takes nothing off the record
+        given_ml=max(segment.given_ml, reading.given_ml - segment.start_given_ml),
         counted_ml=reading.displaced_ml - segment.start_ml,
         peak_kpa=max(segment.peak_kpa, reading.pressure_kpa),
     )
@@ -172,7 +173,9 @@ def _see(state: InjectionState, now_s: float, reading: InjectorReading, config: 
     segment = attrs.evolve(state.segment, commanded_ml=state.segment.commanded_ml + state.flow_ml_s * elapsed)
     leak = state.leak
     if leak is not None:
-        leak = leak.look(reading.device_s, reading.pressure_kpa, state.flow_ml_s, config)
+        # a plunger that does not follow lets pressure fall too, and that is no leak
+        follows = reading.flow_ml_s >= 0.9 * state.flow_ml_s
+        leak = leak.look(reading.device_s, reading.pressure_kpa, state.flow_ml_s if follows else reading.flow_ml_s, config)
     return attrs.evolve(state, segment=segment, clock=clock, leak=leak, seen_s=now_s)
 
 
