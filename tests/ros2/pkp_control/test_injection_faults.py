@@ -2,13 +2,13 @@
 
 import attrs
 import pytest
+from pkp_control.injection_config import InjectionConfig
+from pkp_control.injection_types import InjectionOrder, InjectionRefusedError, Phase, Stop
+from pkp_control.injector_client import InjectorError, InjectorRestartedError
 
 from benchmarks.injection import Room
 from hardware_sim.injector.spec import InjectorSpec
 from hardware_sim.injector.troubles import trouble
-from pkp_control.injection_config import InjectionConfig
-from pkp_control.injection_types import InjectionOrder, InjectionRefusedError, Phase, Stop
-from pkp_control.injector_client import InjectorError, InjectorRestartedError
 from planning_core.devices.injector_map import DeviceState, Fault
 
 

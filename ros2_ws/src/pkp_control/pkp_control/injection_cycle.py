@@ -35,7 +35,8 @@ class InjectionCycle:
     """One injector under control. ``state`` says everything; ``trouble`` is the last named error of the driver.
 
     Args:
-        clock: monotonic seconds, the client's own. journal: where volumes are kept; its record is taken up at the start.
+        clock: monotonic seconds, the client's own. journal: where volumes are kept; its record is taken up at the start,
+            and a device still enabled is stopped.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class InjectionCycle:
         self.state: InjectionState = journal.recover()
         self.trouble: PkpError | None = None
         self._command: InjectorCommand = REST
+        self._leave()  # whoever was in control before me may have died with the plunger moving
 
     def arm(self, order: InjectionOrder, cement: CementClock) -> None:
         """Arm device and controller for one side; refusals leave both disarmed.

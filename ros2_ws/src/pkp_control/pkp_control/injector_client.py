@@ -170,8 +170,10 @@ class InjectorClient:
                 boots_before=before.boot_count,
                 boots_now=now.boot_count,
             )
-        if now.device_beat == before.device_beat and passed > self._config.oldest_s:
-            self._last = before  # the clock runs on from when the device was last seen alive
+        if now.device_beat != before.device_beat:
+            return
+        self._last = before  # the clock runs on from when the device was last seen alive
+        if passed > self._config.oldest_s:
             raise StaleReadingError(f"the injector's cycle stands still for {passed * 1000:.0f} ms", age_s=passed)
 
     def drive(self, run: bool, flow_ml_s: float) -> InjectorReading:
@@ -216,13 +218,13 @@ class InjectorClient:
             self._command(StateCommand.DISABLE)
 
     def acknowledge(self) -> InjectorReading:
-        """Clear a FAULT whose cause is gone; on an operator's word only. DISABLED afterwards.
+        """Clear a FAULT whose cause is gone; on an operator's word only. DISABLED afterwards, whatever it was.
 
         Raises:
             InjectorRefusedError: the cause is still there.
         """
-        if self.read().state is DeviceState.FAULT:
-            self._command(StateCommand.ACKNOWLEDGE)
+        faulty = self.read().state is DeviceState.FAULT
+        self._command(StateCommand.ACKNOWLEDGE if faulty else StateCommand.DISABLE)
         return self.read()
 
     def close(self) -> None:
