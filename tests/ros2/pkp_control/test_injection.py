@@ -39,7 +39,7 @@ def test_more_pressure_never_gives_more_flow(one, other):
 def watch(pressures, flows):
     look = LeakWatch.start(0.0, pressures[0], config)
     for n, (pressure, flow) in enumerate(zip(pressures, flows, strict=True)):
-        look = look.look(0.02 * (n + 1), pressure, flow, config)
+        look = look.look(0.02 * (n + 1), pressure, flow, 5e-5, config)
         if look.shows(config):
             return n
     return None
@@ -56,6 +56,11 @@ def test_a_fall_at_steady_flow_is_seen_within_half_a_second():
 
 def test_a_fall_after_flow_was_reduced_is_not_a_leak():
     assert watch([800.0] * 400 + [600.0] * 400, [0.06] * 400 + [0.03] * 400) is None
+
+
+def test_a_slow_fall_of_thick_cement_after_a_reduction_is_not_a_leak():
+    slow = [1500 + 900 * math.exp(-0.02 * n / 3) for n in range(1000)]
+    assert watch([2400.0] * 400 + slow, [0.04] * 400 + [0.015] * 1000) is None
 
 
 @given(st.one_of(st.floats(max_value=0), st.floats(min_value=8.1), st.just(math.nan)))

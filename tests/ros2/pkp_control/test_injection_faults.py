@@ -3,6 +3,7 @@
 import attrs
 import pytest
 from pkp_control.injection_config import InjectionConfig
+from pkp_control.injection_journal import JournalWriteError
 from pkp_control.injection_types import InjectionOrder, InjectionRefusedError, Phase, Stop
 from pkp_control.injector_client import InjectorError, InjectorRestartedError
 
@@ -236,6 +237,20 @@ def test_a_stop_in_any_phase_is_obeyed_within_one_cycle(tmp_path):
         while truth(room).out_ml_s > 0 or truth(room).plunger_ml_s > 0:
             room.lockstep.wait(0.001)
         assert room.lockstep.now_s - known < 0.1
+
+
+def test_what_cannot_be_recorded_is_not_given(room):
+    injecting(room)
+    (room.folder / "journal").unlink()
+    (room.folder / "journal").mkdir()
+    assert room.until(5, Phase.STOPPED) is Phase.STOPPED
+    assert room.cycle.state.stop is Stop.RECORD
+    assert_at_rest_and_stays(room)
+    room.cycle.acknowledge("Dr. Grey")
+    with pytest.raises(JournalWriteError):
+        room.begin(2.0)
+    assert room.device.state is DeviceState.DISABLED
+    assert room.cycle.state.phase is Phase.DISARMED
 
 
 def test_restart_errors_carry_what_was_and_is(room):

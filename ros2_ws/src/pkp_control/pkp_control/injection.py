@@ -175,7 +175,8 @@ def _see(state: InjectionState, now_s: float, reading: InjectorReading, config: 
     if leak is not None:
         # a plunger that does not follow lets pressure fall too, and that is no leak
         follows = reading.flow_ml_s >= 0.9 * state.flow_ml_s
-        leak = leak.look(reading.device_s, reading.pressure_kpa, state.flow_ml_s if follows else reading.flow_ml_s, config)
+        flow = state.flow_ml_s if follows else max(0.0, reading.flow_ml_s)
+        leak = leak.look(reading.device_s, reading.pressure_kpa, flow, reading.compliance_ml_per_kpa, config)
     return attrs.evolve(state, segment=segment, clock=clock, leak=leak, seen_s=now_s)
 
 

@@ -28,12 +28,15 @@ class InjectionConfig(BaseModel):
     device_pressure_kpa: float = Field(3200.0, gt=0, description="the device's own limit; highest in vivo 3215 (FACTS 2)")
     blocked_flow_ml_s: float = Field(0.004, gt=0, description="assumed: eased below this the way is blocked")
     blocked_s: float = Field(3.0, gt=0, description="assumed: for so long")
-    leak_kpa: float = Field(10.0, gt=0, description="assumed: fall of pressure at steady flow that is a leak's sign")
+    leak_kpa: float = Field(
+        4.0, gt=0, description="assumed: least fall at steady flow that is a leak's sign; averaged noise is 0.4"
+    )
     leak_share: float = Field(
         0.02, gt=0, lt=1, description="assumed, of the pressure: a leak frees what falls in bone, 5 % of it (Baroud & Steffen)"
     )
     leak_average_s: float = Field(0.3, gt=0, description="assumed: pressure is averaged over this")
-    leak_blind_s: float = Field(3.0, gt=0, description="assumed: after a reduction of flow pressure falls without a leak")
+    leak_blind_s: float = Field(3.0, gt=0, description="assumed: least time for which pressure falls without a leak")
+    leak_blind_times: float = Field(2.0, gt=0, description="assumed: or so many times the barrel's C·P/Q (5 time constants)")
     mismatch_ml: float = Field(0.05, gt=0, description="assumed: counted may differ from commanded volume by this")
     mismatch_share: float = Field(0.03, gt=0, lt=1, description="assumed: and by this share of it")
     idle_creep_ml: float = Field(0.02, gt=0, description="assumed: counted volume may move this far with the plunger at rest")

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from pkp_control.injection import acknowledge, arm, halt, limits_for, step, to_give
 from pkp_control.injection_config import InjectionConfig
-from pkp_control.injection_journal import InjectionJournal
+from pkp_control.injection_journal import InjectionJournal, JournalWriteError
 from pkp_control.injection_types import (
     ARMED,
+    LEAVE,
     REST,
     InjectionOrder,
     InjectionRefusedError,
@@ -52,7 +53,7 @@ class InjectionCycle:
         """Arm device and controller for one side; refusals leave both disarmed.
 
         Raises:
-            InjectionRefusedError, InjectorError, ClockStepError, CuringInputError: as said there.
+            InjectionRefusedError, InjectorError, ClockStepError, CuringInputError, JournalWriteError: as said there.
         """
         if self.state.phase not in (Phase.DISARMED, Phase.DONE):
             raise InjectionRefusedError(f"cannot arm while {self.state.phase.value}", phase=self.state.phase.value)
@@ -61,12 +62,12 @@ class InjectionCycle:
         lacking = to_give(self.state, order, self.config)
         try:
             reading = self._client.arm(limits_for(lacking, now, self.config))
-            self.state = arm(self.state, order, cement, reading, self._clock(), self.config)
+            armed = arm(self.state, order, cement, reading, self._clock(), self.config)
+            self._journal.note(armed)
         except PkpError:
             self._leave()
             raise
-        self._command = REST
-        self._journal.note(self.state)
+        self.state, self._command = armed, REST
 
     def acknowledge(self, operator: str) -> None:
         """Clear device and controller after a stop.
@@ -78,7 +79,7 @@ class InjectionCycle:
         reading = self._client.acknowledge()
         self.state, _ = step(cleared, self._clock(), reading, False, None, self.config)
         self._command = REST
-        self._journal.note(self.state)
+        self._record()
 
     def cycle(self, permitted: bool, stop: Stop | None = None) -> InjectionState:
         """Look, decide, command, record: within one call a stop known now is on the wire.
@@ -93,8 +94,18 @@ class InjectionCycle:
         self.state, self._command = step(self.state, self._clock(), reading, permitted, stop, self.config)
         if self._command.disable and (stop or was.run or reading is None or reading.state.name == "ENABLED"):
             self._leave()
-        self._journal.note(self.state)
+        self._record()
         return self.state
+
+    def _record(self) -> None:
+        """What cannot be recorded is not given."""
+        try:
+            self._journal.note(self.state)
+        except JournalWriteError as error:
+            self.trouble = error
+            if self.state.phase in ARMED:
+                self.state, self._command = halt(self.state, Stop.RECORD, self._clock()), LEAVE
+                self._leave()
 
     def _look(self, command: InjectorCommand) -> tuple[InjectorReading | None, Stop | None]:
         """Command and read; a reading that is not good is none, and some are reasons to stop at once."""
@@ -134,4 +145,4 @@ class InjectionCycle:
         """Stop outside the cycle (shutdown)."""
         self.state = halt(self.state, reason, self._clock())
         self._leave()
-        self._journal.note(self.state)
+        self._record()

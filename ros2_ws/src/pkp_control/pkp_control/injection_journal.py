@@ -18,8 +18,17 @@ class JournalCorruptError(PkpError):
     code = "injection_journal"
 
 
+class JournalWriteError(PkpError):
+    """The record cannot be written (disk full, folder gone). Carries ``path``."""
+
+    code = "injection_journal_write"
+
+
 class InjectionJournal:
-    """One JSON line per change of phase and per step of volume, forced to disk; the last line says it all.
+    """One JSON line per change of phase and per step of volume; the last line says it all.
+
+    A change of phase is forced to disk. Steps of volume are not: forcing takes longer than a control cycle may, and the
+    device's own counter gives them back against the segment's start, which was forced.
 
     Args:
         path: of the file. step_ml: a line is written whenever the volume has grown by this.
@@ -30,23 +39,41 @@ class InjectionJournal:
         self._written: tuple[Phase, Stop | None, int, float] | None = None
 
     def note(self, state: InjectionState) -> None:
-        """Write a line if there is something new."""
+        """Write a line if there is something new.
+
+        Raises:
+            JournalWriteError: it cannot be written.
+        """
         counted = state.segment.counted_ml if state.segment else 0.0
         was = self._written
         new = (state.phase, state.stop, len(state.finished), counted)
-        if was is not None and was[:3] == new[:3] and abs(counted - was[3]) < self._step_ml:
+        turned = was is None or was[:3] != new[:3]
+        if not turned and was is not None and abs(counted - was[3]) < self._step_ml:
             return
-        self._written = new
         line = {
             "phase": state.phase.value,
             "stop": state.stop.name if state.stop else None,
             "target_ml": state.target_ml,
             "segments": [attrs.asdict(s) for s in state.segments],
         }
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            self._append(json.dumps(line).encode() + b"\n", turned)
+        except OSError as error:
+            raise JournalWriteError(f"injection journal {self._path}: {error}", path=str(self._path)) from error
+        self._written = new
+
+    def _append(self, line: bytes, force: bool) -> None:
+        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            before = os.fstat(handle).st_size
+            written = os.write(handle, line)
+            if written < len(line):  # disk full: a torn line must not be written onto
+                os.ftruncate(handle, before)
+                raise OSError(f"{written} of {len(line)} bytes written")
+            if force:
+                os.fsync(handle)
+        finally:
+            os.close(handle)
 
     def recover(self) -> InjectionState:
         """Where it was: STOPPED where anything had begun and not ended, else DISARMED; volumes as far as written.

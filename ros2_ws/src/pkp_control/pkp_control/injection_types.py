@@ -55,6 +55,7 @@ class Stop(Enum):
     HELD_TOO_LONG = "held too long"
     SHORT = "after-flow ended short of the plan"
     CLOCK = "clock stepped"
+    RECORD = "the record cannot be written"
 
 
 @attrs.frozen
