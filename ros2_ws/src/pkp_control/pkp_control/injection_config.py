@@ -28,9 +28,7 @@ class InjectionConfig(BaseModel):
     device_pressure_kpa: float = Field(3200.0, gt=0, description="the device's own limit; highest in vivo 3215 (FACTS 2)")
     blocked_flow_ml_s: float = Field(0.004, gt=0, description="assumed: eased below this the way is blocked")
     blocked_s: float = Field(3.0, gt=0, description="assumed: for so long")
-    leak_kpa: float = Field(
-        4.0, gt=0, description="assumed: least fall at steady flow that is a leak's sign; averaged noise is 0.4"
-    )
+    leak_kpa: float = Field(4.0, gt=0, description="assumed: least fall at steady flow that is a leak's sign; noise is 0.4")
     leak_share: float = Field(
         0.02, gt=0, lt=1, description="assumed, of the pressure: a leak frees what falls in bone, 5 % of it (Baroud & Steffen)"
     )
