@@ -145,11 +145,12 @@ def main() -> int:
     """Print errors, pressures and latencies."""
     parser = argparse.ArgumentParser(prog="pkp bench injection")
     parser.add_argument("--runs", type=int, default=50)
+    parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--verbose", action="store_true")
     given = parser.parse_args()
     rows, latencies = [], []
     with tempfile.TemporaryDirectory() as name:
-        for seed in range(given.runs):
+        for seed in range(given.first, given.first + given.runs):
             folder = Path(name) / str(seed)
             (folder / "stop").mkdir(parents=True)
             row = one(seed, folder)
@@ -157,7 +158,8 @@ def main() -> int:
             if given.verbose:
                 print(
                     f"{seed:3d} {row[6]:6s} planned {row[0]:.2f} given {row[1]:.3f} error {(row[1] - row[0]) * 1000:+5.0f} µl "
-                    f"peak {row[2]:5.0f} kPa {row[3]:4.0f} s {row[4].value} {row[5].name if row[5] else ''}"
+                    f"peak {row[2]:5.0f} kPa {row[3]:4.0f} s {row[4].value} {row[5].name if row[5] else ''}",
+                    flush=True,
                 )
             latencies.append(stop_latency(seed, folder / "stop"))
     planned, delivered, peaks, seconds = (np.array([r[n] for r in rows], float) for n in range(4))

@@ -12,13 +12,20 @@ MOST_BYTES = 256
 READ_HOLDING, READ_INPUT, WRITE_ONE, WRITE_MANY = 0x03, 0x04, 0x06, 0x10
 
 
+def _shifted(byte: int) -> int:
+    for _ in range(8):
+        byte = byte >> 1 ^ (0xA001 if byte & 1 else 0)
+    return byte
+
+
+_CRC = tuple(_shifted(byte) for byte in range(256))
+
+
 def crc16(data: bytes) -> bytes:
     """Modbus's check sum (polynomial 0xA001, start 0xFFFF), low byte first."""
     crc = 0xFFFF
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
+        crc = crc >> 8 ^ _CRC[(crc ^ byte) & 0xFF]
     return crc.to_bytes(2, "little")
 
 
