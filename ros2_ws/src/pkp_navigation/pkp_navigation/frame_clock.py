@@ -1,0 +1,63 @@
+"""When a frame was exposed, on this host's clock, from the device's frame counter and the times replies come in.
+
+A single arrival is late by a wait that varies (poll, scheduler, line). The counter runs evenly, so
+``arrival − transfer − latency − counter/rate`` is the same constant for every frame up to that wait; its median over the
+last seconds is kept. One late reply does not move the stamp of its frame, and a line that grows late as a whole does not
+make old frames young: the constant may exceed the smallest one seen only by the usual spread and by the clocks' drift.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+WINDOW = 120
+SPREAD_S = 0.015
+"""Largest usual distance of the median from the smallest (assumed: eight standard deviations of the Vega's latency)."""
+DRIFT = 200e-6
+"""Largest difference of the two clocks' rates (assumed: two quartz clocks, each within 100 ppm)."""
+
+
+class FrameClock:
+    """Turns frame counter values into exposure times.
+
+    Args:
+        rate_hz: of the device's frame counter.
+        latency_s: exposure to data ready, mean, seconds.
+        window: frames the constant is taken over; short enough that a clock 100 ppm off costs 0.1 ms.
+    """
+
+    def __init__(self, rate_hz: float, latency_s: float, window: int = WINDOW) -> None:
+        self._period_s = 1.0 / rate_hz
+        self._latency_s = latency_s
+        self._offsets: deque[float] = deque(maxlen=window)
+        self._smallest_s = float("inf")
+        self._last_received_s = float("-inf")
+        self._constant_s = float("-inf")
+
+    def reset(self) -> None:
+        """Forget everything: the counter was set back."""
+        self._offsets.clear()
+        self._smallest_s, self._last_received_s, self._constant_s = float("inf"), float("-inf"), float("-inf")
+
+    def acquired_s(self, frame_number: int, received_s: float, transfer_s: float) -> float:
+        """Exposure time of a frame that has just come, monotonic seconds; never later than it can have been.
+
+        Args:
+            frame_number: the device's counter.
+            received_s: monotonic time the reply was complete.
+            transfer_s: time its bytes took on the line.
+        """
+        offset = received_s - transfer_s - self._latency_s - frame_number * self._period_s
+        self._offsets.append(offset)
+        if len(self._offsets) > 1:
+            self._smallest_s += DRIFT * max(0.0, received_s - self._last_received_s)
+        self._smallest_s = min(self._smallest_s, offset)
+        self._last_received_s = received_s
+        self._constant_s = min(float(np.median(self._offsets)), self._smallest_s + SPREAD_S)
+        return min(self._constant_s + frame_number * self._period_s, received_s - transfer_s)
+
+    def ready_s(self, frame_number: int) -> float:
+        """When that frame's data are expected to be ready; minus infinity before the first frame."""
+        return self._constant_s + frame_number * self._period_s + self._latency_s
