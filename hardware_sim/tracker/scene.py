@@ -83,7 +83,7 @@ class ScriptedScene:
 # Four spheres at mutually different distances, plates of 60–120 mm: the manufacturer's rule for telling tools apart.
 PATIENT_REF = PhysicalTool("patient_ref", [[0.0, 0.0, 0.0], [50.0, 0.0, 0.0], [0.0, 72.0, 0.0], [-38.0, 24.0, 12.0]])
 ROBOT_REF = PhysicalTool("robot_ref", [[0.0, 0.0, 0.0], [62.0, 8.0, 0.0], [-14.0, 88.0, 0.0], [-54.0, -22.0, 15.0]])
-PROBE_TIP = PhysicalTool("probe_tip", [[0.0, 0.0, 100.0], [0.0, 45.0, 128.0], [33.0, -20.0, 160.0], [-40.0, 12.0, 190.0]])
+PROBE_TIP = PhysicalTool("probe_tip", [[0.0, 0.0, 100.0], [0.0, 45.0, 128.0], [33.0, -20.0, 160.0], [-52.0, 12.0, 199.0]])
 
 
 def facing_camera(tool: str, x_mm: float, y_mm: float, z_mm: float) -> RigidTransform:

@@ -1,9 +1,10 @@
 """When a frame was exposed, on this host's clock, from the device's frame counter and the times replies come in.
 
-A single arrival is late by a wait that varies (poll, scheduler, line). The counter runs evenly, so
-``arrival − transfer − latency − counter/rate`` is the same constant for every frame up to that wait; its median over the
-last seconds is kept. One late reply does not move the stamp of its frame, and a line that grows late as a whole does not
-make old frames young: the constant may exceed the smallest one seen only by the usual spread and by the clocks' drift.
+A frame became ready between the last question that did not bring it and the reply that did: the middle is taken. The
+counter runs evenly, so ``ready − latency − counter/rate`` is the same constant for every frame, up to the device's jitter
+and the waits of this host; its median over the last seconds is kept. One late reply does not move the stamp of its frame,
+and a line that grows late as a whole does not make old frames young: the constant may exceed the smallest one seen only by
+the usual spread and by the clocks' drift.
 """
 
 from __future__ import annotations
@@ -34,30 +35,28 @@ class FrameClock:
         self._offsets: deque[float] = deque(maxlen=window)
         self._smallest_s = float("inf")
         self._last_received_s = float("-inf")
-        self._constant_s = float("-inf")
 
     def reset(self) -> None:
         """Forget everything: the counter was set back."""
         self._offsets.clear()
-        self._smallest_s, self._last_received_s, self._constant_s = float("inf"), float("-inf"), float("-inf")
+        self._smallest_s, self._last_received_s = float("inf"), float("-inf")
 
-    def acquired_s(self, frame_number: int, received_s: float, transfer_s: float) -> float:
+    def acquired_s(self, frame_number: int, received_s: float, transfer_s: float, not_ready_s: float | None = None) -> float:
         """Exposure time of a frame that has just come, monotonic seconds; never later than it can have been.
 
         Args:
             frame_number: the device's counter.
             received_s: monotonic time the reply was complete.
             transfer_s: time its bytes took on the line.
+            not_ready_s: monotonic time of the last question that brought an earlier frame; None where there was none.
         """
-        offset = received_s - transfer_s - self._latency_s - frame_number * self._period_s
+        latest_s = received_s - transfer_s
+        ready_s = latest_s if not_ready_s is None else 0.5 * (min(not_ready_s, latest_s) + latest_s)
+        offset = ready_s - self._latency_s - frame_number * self._period_s
         self._offsets.append(offset)
         if len(self._offsets) > 1:
             self._smallest_s += DRIFT * max(0.0, received_s - self._last_received_s)
         self._smallest_s = min(self._smallest_s, offset)
         self._last_received_s = received_s
-        self._constant_s = min(float(np.median(self._offsets)), self._smallest_s + SPREAD_S)
-        return min(self._constant_s + frame_number * self._period_s, received_s - transfer_s)
-
-    def ready_s(self, frame_number: int) -> float:
-        """When that frame's data are expected to be ready; minus infinity before the first frame."""
-        return self._constant_s + frame_number * self._period_s + self._latency_s
+        constant = min(float(np.median(self._offsets)), self._smallest_s + SPREAD_S)
+        return min(constant + frame_number * self._period_s, latest_s)

@@ -207,7 +207,7 @@ def _parse_body(body: bytes, option: int) -> BxFrame:
 def _parse_handle(body: bytes, at: int, option: int) -> tuple[HandleReading, int]:
     handle, code = body[at], body[at + 1]
     at += 2
-    if code not in HandleStatus:
+    if code not in tuple(HandleStatus):
         raise FrameFormatError(f"handle {handle:02X} has status {code}", size=len(body))
     status = HandleStatus(code)
     pose, raw, port, frame = None, b"", 0, 0

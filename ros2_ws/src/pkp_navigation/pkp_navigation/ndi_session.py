@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import attrs
 
@@ -22,9 +23,10 @@ _COMMAND_SIZE = len("BX:10010000\r")
 
 @attrs.frozen
 class TrackingReply:
-    """A BX reply and the time its exchange took on the line, seconds."""
+    """A BX reply, when it was asked for (monotonic seconds), and the time the exchange took on the line, seconds."""
 
     frame: BxFrame
+    asked_s: float
     transfer_s: float
 
 
@@ -71,11 +73,12 @@ class NdiSession:
         Raises:
             NdiError: as :meth:`SerialLink.ask_binary` and :func:`parse_bx`; FrameFormatError for handles never requested.
         """
+        asked_s = time.monotonic()
         data = self.link.ask_binary("BX", f"{_OPTION:04X}", timeout_s=self._config.reply_timeout_s)
         frame = parse_bx(data, _OPTION)
         if {reading.handle for reading in frame.handles} - set(self.tools):
             raise FrameFormatError("tracking data of handles that were not requested", size=len(data))
-        return TrackingReply(frame, (len(data) + _COMMAND_SIZE) * BITS_PER_BYTE / self.link.baud)
+        return TrackingReply(frame, asked_s, (len(data) + _COMMAND_SIZE) * BITS_PER_BYTE / self.link.baud)
 
     def _wake(self) -> None:
         """INIT at the rate it was left at, else break and INIT at 9600, then the working rate."""

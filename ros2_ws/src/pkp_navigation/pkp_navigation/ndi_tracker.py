@@ -31,9 +31,9 @@ SYSTEM_FAULTS = {
     0x0008: "recoverable processing error",
     0x0010: "hardware failure",
 }
-_POLL_LEAD_S = 0.002
-"""Asking begins this long before a frame is expected, about the spread of the device's latency."""
 _POLL_PAUSE_S = 0.0005
+_EARLIER_S = 0.001
+_LATER_S = 0.0002
 _HALF_COUNTER = 1 << 31
 _COUNTER = 1 << 32
 
@@ -55,12 +55,33 @@ class LinkCounters:
 
 @attrs.define(eq=False)
 class _Progress:
-    """How far a session has come."""
+    """How far a session has come, and how long to wait after a frame before asking for the next.
 
+    The wait shortens when the first question already brings news (it may have been ready for long) and grows slowly when
+    several come too early: few questions, little delay, whatever the device's latency and the load of this host.
+    """
+
+    period_s: float
     frame_number: int | None = None
     fresh_s: float = 0.0
     told_stale_s: float = 0.0
     bad_replies: int = 0
+    early_polls: int = 0
+    not_ready_s: float | None = None
+    wait_s: float = 0.0
+
+    def took(self, frame_number: int, now: float) -> None:
+        """A new frame has come."""
+        if self.early_polls == 0:
+            self.wait_s = max(0.0, self.wait_s - _EARLIER_S)
+        elif self.early_polls > 2:
+            self.wait_s = min(0.9 * self.period_s, self.wait_s + _LATER_S * self.early_polls)
+        self.frame_number, self.early_polls, self.not_ready_s, self.bad_replies = frame_number, 0, None, 0
+        self.fresh_s = self.told_stale_s = now
+
+    def pause_s(self, now: float) -> float:
+        """How long to wait before the next question."""
+        return max(_POLL_PAUSE_S, self.fresh_s + self.wait_s - now)
 
 
 class NdiTracker:
@@ -113,20 +134,22 @@ class NdiTracker:
 
     def _stream(self, session: NdiSession, stop: threading.Event) -> Iterator[TrackerReading]:
         now = time.monotonic()
-        progress = _Progress(fresh_s=now, told_stale_s=now)
+        progress = _Progress(1.0 / self.config.frame_rate_hz, fresh_s=now, told_stale_s=now)
         while not stop.is_set():
             reading = self._next(session, progress)
             if reading is not None:
                 yield reading
-            self._wait_for_frame(progress, stop)
+            stop.wait(progress.pause_s(time.monotonic()))
 
     def _next(self, session: NdiSession, progress: _Progress) -> TrackerReading | None:
         """Ask once: the reading of a new frame, a stale one when it is time to say so, or nothing."""
         reply = self._poll(session, progress)
         now = time.monotonic()
         if reply is not None and self._is_new(reply, progress):
-            progress.fresh_s = progress.told_stale_s = now
-            return self._judged(session, reply, now)
+            number = _newest(reply.frame.handles)
+            acquired = self._clock.acquired_s(number, now, reply.transfer_s, progress.not_ready_s)
+            progress.took(number, now)
+            return self._judged(session, reply, number, acquired, now)
         if now - progress.told_stale_s >= self.config.stale_after_s:
             progress.told_stale_s = now
             return self._without_frame(ToolStatus.STALE, f"no new frame for {now - progress.fresh_s:.2f} s")
@@ -160,13 +183,14 @@ class NdiTracker:
             raise FrameFormatError("tracking data without any tool", size=0)
         number = _newest(reply.frame.handles)
         if progress.frame_number is None:
-            progress.frame_number = number
             self.counters.frames += 1
             return True
         # the distance on the 32 bit circle: less than half way round is later, the rest is earlier
         ahead = (number - progress.frame_number) % _COUNTER
         if ahead == 0:
             self.counters.polls_without_news += 1
+            progress.early_polls += 1
+            progress.not_ready_s = reply.asked_s
             progress.bad_replies = 0
             return False
         if ahead >= _HALF_COUNTER:
@@ -177,20 +201,9 @@ class NdiTracker:
             return False
         self.counters.frames += 1
         self.counters.frames_skipped += ahead - 1
-        progress.frame_number = number
-        progress.bad_replies = 0
         return True
 
-    def _wait_for_frame(self, progress: _Progress, stop: threading.Event) -> None:
-        now = time.monotonic()
-        wait = _POLL_PAUSE_S
-        if progress.frame_number is not None:
-            wait = max(wait, self._clock.ready_s(progress.frame_number + 1) - _POLL_LEAD_S - now)
-        stop.wait(min(wait, 1.0 / self.config.frame_rate_hz))
-
-    def _judged(self, session: NdiSession, reply: TrackingReply, now: float) -> TrackerReading:
-        number = _newest(reply.frame.handles)
-        acquired = self._clock.acquired_s(number, now, reply.transfer_s)
+    def _judged(self, session: NdiSession, reply: TrackingReply, number: int, acquired: float, now: float) -> TrackerReading:
         faults = [name for bit, name in SYSTEM_FAULTS.items() if reply.frame.system_status & bit]
         too_old = now - acquired > self.config.max_age_s
         measurements: dict[str, Measurement] = {}
