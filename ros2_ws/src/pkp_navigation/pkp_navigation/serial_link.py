@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import select
+import termios
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +25,8 @@ from pkp_navigation.ndi_protocol import (
 
 POWER_ON_BAUD = 9600
 BITS_PER_BYTE = 10
+_LINE_ERRORS = (OSError, ValueError, TypeError, serial.SerialException, termios.error)
+"""What pyserial lets out of a line that is gone: of its own, of the system and of what it makes of a closed descriptor."""
 _QUIET_S = 0.03
 _MOST_DISCARDED = 1 << 16
 
@@ -53,7 +58,7 @@ class SerialLink:
         self.port = port
         try:
             self._serial = serial.Serial(port, baud, timeout=0.0, write_timeout=1.0, exclusive=True)
-        except (OSError, ValueError, serial.SerialException) as failed:
+        except _LINE_ERRORS as failed:
             raise LinkLostError(f"{port} cannot be opened: {failed}", port=port) from failed
 
     def __enter__(self) -> Self:
@@ -69,22 +74,18 @@ class SerialLink:
 
     def set_baud(self, baud: int) -> None:
         """Change the line rate of this side."""
-        try:
+        with self._lost_when_gone():
             self._serial.baudrate = baud
-        except (OSError, ValueError, serial.SerialException) as failed:
-            raise LinkLostError(f"{self.port} does not take {baud} baud: {failed}", port=self.port) from failed
 
     def close(self) -> None:
         """Give the line back."""
-        with contextlib.suppress(OSError):  # a line that is gone need not be closed
+        with contextlib.suppress(*_LINE_ERRORS):  # a line that is gone need not be closed
             self._serial.close()
 
     def send_break(self) -> None:
         """A serial break: the device resets to 9600 baud (a pseudo-terminal carries none)."""
-        try:
+        with self._lost_when_gone():
             self._serial.send_break(0.25)
-        except (OSError, serial.SerialException) as failed:
-            raise self._lost(failed) from failed
 
     def ask(self, name: str, parameters: str = "", *, timeout_s: float) -> str:
         """Send a command and return the text of its reply.
@@ -123,11 +124,9 @@ class SerialLink:
             discarded += len(piece)
 
     def _write(self, name: str, parameters: str) -> None:
-        try:
+        with self._lost_when_gone():
             self._serial.reset_input_buffer()
             self._serial.write(command(name, parameters))
-        except (OSError, serial.SerialException) as failed:
-            raise self._lost(failed) from failed
 
     def _read_line(self, name: str, begun: bytes, deadline: float) -> bytes:
         line = bytearray(begun)
@@ -151,17 +150,17 @@ class SerialLink:
 
     def _read_some(self, deadline: float, most: int) -> bytes:
         """Between 1 and ``most`` bytes, or none when the deadline has passed."""
-        try:
-            self._serial.timeout = max(0.0, deadline - time.monotonic())
-            first = self._serial.read(1)
-            if not first or most == 1:
-                return bytes(first)
-            return bytes(first + self._serial.read(min(most - 1, self._serial.in_waiting)))
-        except (OSError, TypeError, serial.SerialException) as failed:
-            raise self._lost(failed) from failed
+        with self._lost_when_gone():
+            # waited for here: pyserial sets up the whole port anew for every change of its own timeout
+            ready, _, _ = select.select([self._serial.fileno()], [], [], max(0.0, deadline - time.monotonic()))
+            return bytes(self._serial.read(max(1, min(most, self._serial.in_waiting)))) if ready else b""
 
-    def _lost(self, failed: BaseException) -> LinkLostError:
-        return LinkLostError(f"{self.port} is gone: {failed}", port=self.port)
+    @contextlib.contextmanager
+    def _lost_when_gone(self) -> Iterator[None]:
+        try:
+            yield
+        except _LINE_ERRORS as failed:
+            raise LinkLostError(f"{self.port} is gone: {failed}", port=self.port) from failed
 
 
 def _late(name: str, received: int) -> LinkTimeoutError:
