@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import attrs
 
@@ -11,6 +11,7 @@ from hardware_sim.tracker import tracking_reply
 from hardware_sim.tracker.faults import Faults
 from hardware_sim.tracker.frames import FrameSource
 from hardware_sim.tracker.handles import ENABLED, INITIALISED, HandleTable
+from hardware_sim.tracker.pose_fit import ToolMeasurement
 from hardware_sim.tracker.tracking_reply import TrackingFrame
 from hardware_sim.tracker.wire import (
     INVALID_COMMAND,
@@ -66,6 +67,7 @@ class PolarisDevice:
         self._handles = HandleTable(frames.scene)
         self._counter_zero = 0
         self._held: TrackingFrame | None = None
+        self._prepared: dict[int, Mapping[int, ToolMeasurement]] = {}
         self._held_index = -1
         anywhere = tuple(Mode)
         setup = (Mode.SETUP,)
@@ -110,6 +112,21 @@ class PolarisDevice:
             return Reply(run(command.parameters, now_s))
         except DeviceError as refused:
             return Reply(error_reply(refused.number))
+
+    def work(self, now_s: float) -> float | None:
+        """Measure ahead while tracking; returns when to come again on the monotonic clock, or None."""
+        if self.mode is not Mode.TRACKING:
+            return None
+        again_s = self._frames.measure_until(now_s, self.faults)
+        self._prepared = {
+            exposure.index: self._prepared.get(exposure.index) or self._handles.measure(exposure.observation, self.faults)
+            for exposure in self._frames.coming()
+        }
+        return again_s
+
+    def frame_number(self, index: int) -> int:
+        """The value of the frame counter at that exposure."""
+        return (index - self._counter_zero) % _FRAME_NUMBERS
 
     def reset(self) -> Reply:
         """As after switching on (RESET, or a serial break): nothing initialised, 9600 baud."""
@@ -221,6 +238,7 @@ class PolarisDevice:
         if text == "80":
             self._zero_counter(now_s)
         self.mode, self._held = Mode.TRACKING, None
+        self._prepared.clear()
         return ascii_reply("OKAY")
 
     def _stop(self, _: str, __: float) -> bytes:
@@ -236,11 +254,11 @@ class PolarisDevice:
         exposure = self._frames.newest(now_s, self.faults)
         if self._held is not None and exposure.index == self._held_index:
             return self._held
-        number = (exposure.index - self._counter_zero) % _FRAME_NUMBERS
+        number = self.frame_number(exposure.index)
         if self.faults.frozen and self._held is not None:
             frame = attrs.evolve(self._held, number=number)
         else:
-            tools = self._handles.measure(exposure.observation, self.faults)
+            tools = self._prepared.get(exposure.index) or self._handles.measure(exposure.observation, self.faults)
             frame = TrackingFrame(number, tools, exposure.observation.strays_mm)
         self._held, self._held_index = frame, exposure.index
         return frame

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import attrs
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from hardware_sim.tracker.measurement import MarkerView
 from hardware_sim.tracker.scene import PhysicalTool
@@ -67,7 +68,7 @@ def fit_tool(definition: ToolDefinition, view: MarkerView) -> ToolMeasurement:
         if residual.max() <= definition.maximum_error_mm:
             inside = int((view.inside & used).sum())
             return ToolMeasurement(
-                quaternion=Rotation.from_matrix(rotation).as_quat(scalar_first=True),
+                quaternion=quaternion(rotation),
                 translation_mm=translation,
                 rms_mm=float(np.sqrt((residual[used] ** 2).mean())),
                 out_of_volume=inside == 0,
@@ -84,6 +85,21 @@ def rigid_fit(source_mm: FloatArray, target_mm: FloatArray) -> tuple[FloatArray,
     left[:, 2] *= np.sign(np.linalg.det(left @ right))
     rotation = left @ right
     return rotation, target_mean - rotation @ source_mean
+
+
+def quaternion(rotation: FloatArray) -> FloatArray:
+    """(4,) unit quaternion w, x, y, z of a (3, 3) rotation, w ≥ 0 (Shepperd 1978: the largest component first)."""
+    (a, b, c), (d, e, f), (g, h, i) = rotation.tolist()
+    squares = (1 + a + e + i, 1 + a - e - i, 1 - a + e - i, 1 - a - e + i)
+    largest = squares.index(max(squares))
+    found = (
+        (squares[0], h - f, c - g, d - b),
+        (h - f, squares[1], b + d, c + g),
+        (c - g, b + d, squares[2], f + h),
+        (d - b, c + g, f + h, squares[3]),
+    )[largest]
+    values = np.array(found) / (2.0 * math.sqrt(squares[largest]))
+    return values if values[0] >= 0 else -values
 
 
 def _distances(points_mm: FloatArray) -> FloatArray:

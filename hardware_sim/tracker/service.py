@@ -89,6 +89,7 @@ class TrackerService:
         self._truth = None if truth is None else LocalListener(truth)
         self.device = PolarisDevice(FrameSource(scene, config, seed, epoch_s, self._witness))
         self._line = SerialLine(self.device, link)
+        self._work_s: float | None = None
         self._stopped = False
 
     def stop(self) -> None:
@@ -112,13 +113,14 @@ class TrackerService:
         waited: list[int | socket.socket] = [] if self._line.descriptor is None else [self._line.descriptor]
         for listener in self._listeners():
             waited += [listener.socket, *listener.peers]
-        due = self._line.due_s()
-        pause = _IDLE_S if due is None else min(_IDLE_S, max(0.0, due - time.monotonic()))
+        soonest = min((at for at in (self._line.due_s(), self._work_s) if at is not None), default=float("inf"))
+        pause = min(_IDLE_S, max(0.0, soonest - time.monotonic()))
         readable, _, _ = select.select(waited, [], [], pause)
         now = time.monotonic()
         if self._line.descriptor in readable:
             self._line.receive(now)
         self._line.send(time.monotonic())
+        self._work_s = self.device.work(time.monotonic())
         for listener in self._listeners():
             if listener.socket in readable:
                 listener.accept()
@@ -156,7 +158,7 @@ class TrackerService:
     def _witness(self, exposure: Exposure) -> None:
         if self._truth is None or not self._truth.peers:
             return
-        message = json.dumps(truth_record(exposure)).encode("utf-8")
+        message = json.dumps(truth_record(exposure, self.device.frame_number(exposure.index))).encode("utf-8")
         for peer in list(self._truth.peers):
             try:
                 peer.send(message)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from hardware_sim.tracker.measurement import MarkerView
-from hardware_sim.tracker.pose_fit import MISSING, fit_tool, rigid_fit, same_geometry
+from hardware_sim.tracker.pose_fit import MISSING, fit_tool, quaternion, rigid_fit, same_geometry
 from hardware_sim.tracker.scene import PATIENT_REF, ROBOT_REF
 from hardware_sim.tracker.tool_definition import parse_rom
 from tests.hardware_sim.tracker.rom import rom
@@ -28,6 +28,14 @@ def test_a_rigid_motion_is_found_again(rotation_vector, translation):
     found, moved = rigid_fit(PATIENT_REF.markers_mm, target)
     assert np.allclose(found, rotation, atol=1e-9)
     assert np.allclose(moved, 100 * translation, atol=1e-7)
+
+
+@given(vectors)
+def test_the_quaternion_is_the_rotation(rotation_vector):
+    rotation = Rotation.from_rotvec(rotation_vector)
+    found = quaternion(rotation.as_matrix())
+    assert np.linalg.norm(found) == pytest.approx(1.0)
+    assert abs(found @ rotation.as_quat(scalar_first=True)) == pytest.approx(1.0)
 
 
 def placed() -> np.ndarray:

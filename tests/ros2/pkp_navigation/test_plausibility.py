@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pkp_navigation.plausibility import Measurement, PlausibilityGuard
+from pkp_navigation.plausibility import Measurement, PlausibilityGuard, pose_transform
 from pkp_navigation.tool_pose import ToolPose, ToolStatus
 from pkp_navigation.tracker_config import RigidPairConfig, ToolConfig
 from scipy.spatial.transform import Rotation
@@ -141,3 +141,12 @@ def test_no_accepted_step_is_faster_than_the_limit(steps):
 def test_a_pose_cannot_be_made_without_being_tracked():
     with pytest.raises(ValueError, match="exclude"):
         ToolPose("patient_ref", measured().T_tracker_tool, 1, 0.0, 0.1, ToolStatus.JUMPED)
+
+
+@given(st.lists(st.floats(-3, 3), min_size=3, max_size=3), st.lists(st.floats(-2000, 2000), min_size=3, max_size=3))
+def test_the_wire_quaternion_becomes_the_rotation(rotation_vector, translation):
+    rotation = Rotation.from_rotvec(rotation_vector)
+    pose = pose_transform("patient_ref", [*rotation.as_quat(scalar_first=True).astype(np.float32), *translation, 0.1])
+    assert (pose.dst, pose.src) == ("tracker", "patient_ref")
+    assert np.allclose(pose.rotation, rotation.as_matrix(), atol=1e-6)
+    assert np.array_equal(pose.translation_mm, translation)

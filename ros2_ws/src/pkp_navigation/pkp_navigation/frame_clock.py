@@ -2,16 +2,15 @@
 
 A frame became ready between the last question that did not bring it and the reply that did: the middle is taken. The
 counter runs evenly, so ``ready − latency − counter/rate`` is the same constant for every frame, up to the device's jitter
-and the waits of this host; its median over the last seconds is kept. One late reply does not move the stamp of its frame,
-and a line that grows late as a whole does not make old frames young: the constant may exceed the smallest one seen only by
-the usual spread and by the clocks' drift.
+and the waits of this host; its median over the last seconds is kept, of that half of the frames whose moment is known best.
+One late reply does not move the stamp of its frame, and a line that grows late as a whole does not make old frames young:
+the constant may exceed the smallest one seen only by the usual spread and by the clocks' drift.
 """
 
 from __future__ import annotations
 
+import statistics
 from collections import deque
-
-import numpy as np
 
 WINDOW = 120
 SPREAD_S = 0.015
@@ -32,7 +31,7 @@ class FrameClock:
     def __init__(self, rate_hz: float, latency_s: float, window: int = WINDOW) -> None:
         self._period_s = 1.0 / rate_hz
         self._latency_s = latency_s
-        self._offsets: deque[float] = deque(maxlen=window)
+        self._offsets: deque[tuple[float, float]] = deque(maxlen=window)
         self._smallest_s = float("inf")
         self._last_received_s = float("-inf")
 
@@ -53,10 +52,12 @@ class FrameClock:
         latest_s = received_s - transfer_s
         ready_s = latest_s if not_ready_s is None else 0.5 * (min(not_ready_s, latest_s) + latest_s)
         offset = ready_s - self._latency_s - frame_number * self._period_s
-        self._offsets.append(offset)
+        doubt_s = float("inf") if not_ready_s is None else latest_s - not_ready_s
+        self._offsets.append((doubt_s, offset))
         if len(self._offsets) > 1:
             self._smallest_s += DRIFT * max(0.0, received_s - self._last_received_s)
-        self._smallest_s = min(self._smallest_s, offset)
+        self._smallest_s = min(self._smallest_s, latest_s - self._latency_s - frame_number * self._period_s)
         self._last_received_s = received_s
-        constant = min(float(np.median(self._offsets)), self._smallest_s + SPREAD_S)
+        best = sorted(self._offsets)[: (len(self._offsets) + 1) // 2]
+        constant = min(statistics.median(offset for _, offset in best), self._smallest_s + SPREAD_S)
         return min(constant + frame_number * self._period_s, latest_s)
