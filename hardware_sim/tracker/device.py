@@ -247,6 +247,7 @@ class PolarisDevice:
 
     def _zero_counter(self, now_s: float) -> None:
         self._counter_zero = self._frames.newest(now_s, self.faults).index
+        self._frames.measure_again()
 
     def _frame(self, now_s: float) -> TrackingFrame:
         if self.faults.halted and self._held is not None:

@@ -86,6 +86,10 @@ class FrameSource:
         """Exposures that are measured and not ready yet, or not asked for yet."""
         return tuple(self._coming)
 
+    def measure_again(self) -> None:
+        """Forget what is not ready yet: it comes again, the same, for a witness who counts anew."""
+        self._coming.clear()
+
     def newest(self, now_s: float, faults: Faults) -> Exposure:
         """The newest exposure ready at ``now_s``; the same object until the next one is."""
         self.measure_until(now_s, faults)
