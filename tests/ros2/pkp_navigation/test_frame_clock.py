@@ -52,3 +52,15 @@ def test_after_a_reset_the_counter_may_begin_again():
     clock.acquired_s(1000, 50.0, 0.0)
     clock.reset()
     assert clock.acquired_s(0, 60.0, 0.0) == pytest.approx(60.0 - LATENCY)
+
+
+def test_a_line_too_slow_to_ask_twice_is_not_taken_for_latency():
+    """Every question finds data that have waited up to a frame for it."""
+    random = np.random.default_rng(2)
+    clock = FrameClock(RATE, LATENCY)
+    errors = []
+    for n in range(600):
+        exposed = n / RATE
+        received = exposed + LATENCY + random.uniform(0.0, 1 / RATE) + 0.014
+        errors.append(clock.acquired_s(n, received, 0.014) - exposed)
+    assert np.abs(errors[60:]).max() < 0.004

@@ -9,6 +9,7 @@ the constant may exceed the smallest one seen only by the usual spread and by th
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import deque
 
@@ -58,6 +59,12 @@ class FrameClock:
             self._smallest_s += DRIFT * max(0.0, received_s - self._last_received_s)
         self._smallest_s = min(self._smallest_s, latest_s - self._latency_s - frame_number * self._period_s)
         self._last_received_s = received_s
-        best = sorted(self._offsets)[: (len(self._offsets) + 1) // 2]
-        constant = min(statistics.median(offset for _, offset in best), self._smallest_s + SPREAD_S)
+        constant = min(self._constant_s(), self._smallest_s + SPREAD_S)
         return min(constant + frame_number * self._period_s, latest_s)
+
+    def _constant_s(self) -> float:
+        ordered = sorted(self._offsets)
+        if math.isinf(ordered[0][0]):
+            # the line is too slow to ask twice a frame: data wait for the question, so only the earliest say when
+            return ordered[len(ordered) // 10][1]
+        return statistics.median(offset for _, offset in ordered[: (len(ordered) + 1) // 2])
