@@ -252,7 +252,7 @@ def test_a_tool_outside_the_volume_is_missing_unless_asked_for():
     assert ask(tracker, "TX", "0801", 2.0)[4] == "+"
 
 
-@settings(max_examples=200)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.one_of(st.binary(max_size=160), st.sampled_from([b"INIT:E3A5", b"TSTART ", b"BX 0001", b"TSTOP "])), max_size=20)
 )

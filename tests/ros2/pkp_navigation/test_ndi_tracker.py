@@ -256,6 +256,15 @@ def test_stopping_ends_the_stream_and_frees_the_line(device, follow):
     follow().until(tracked)
 
 
+def test_stopping_while_nobody_answers_does_not_wait_for_the_reset(device, follow):
+    device.fault("mute on")
+    following = follow(reset_timeout_s=30.0)
+    threading.Timer(0.8, following.stop.set).start()
+    began = time.monotonic()
+    assert [reading["patient_ref"].status for reading in following.stream] == [ToolStatus.LINK_DOWN]
+    assert time.monotonic() - began < 10.0
+
+
 def test_a_body_that_is_not_in_the_room_is_missing(device):
     elsewhere = ToolConfig(name="elsewhere", markers_mm=((0, 0, 0), (44, 0, 0), (0, 91, 0)))
     driver, stop = NdiTracker(TrackerConfig(port=str(device.link), tools=(elsewhere,))), threading.Event()

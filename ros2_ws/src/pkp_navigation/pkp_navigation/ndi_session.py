@@ -7,14 +7,24 @@ import time
 
 import attrs
 
-from pkp_navigation.ndi_protocol import STRAYS, TRANSFORMS, BxFrame, DeviceRefusalError, FrameFormatError, NdiError, parse_bx
-from pkp_navigation.serial_link import BITS_PER_BYTE, POWER_ON_BAUD, LinkLostError, SerialLink
+from pkp_navigation.ndi_protocol import (
+    STRAYS,
+    TRANSFORMS,
+    BxFrame,
+    CrcError,
+    DeviceRefusalError,
+    FrameFormatError,
+    NdiError,
+    parse_bx,
+)
+from pkp_navigation.serial_link import BITS_PER_BYTE, POWER_ON_BAUD, LinkLostError, LinkTimeoutError, SerialLink
 from pkp_navigation.tool_definition import rom_from_file, rom_from_markers
 from pkp_navigation.tracker_config import ToolConfig, TrackerConfig
 
 BAUD_CODES = {9600: "0", 115200: "5", 230400: "A", 921600: "6"}
 _SETTLE_S = 0.1
 """The guide asks for 100 ms after COMM before the next command."""
+_SLICE_S = 0.2
 _WIRELESS_PASSIVE = "*********1****"
 _PIECE = 64
 _OPTION = TRANSFORMS | STRAYS
@@ -89,18 +99,27 @@ class NdiSession:
         except NdiError:
             self.link.set_baud(POWER_ON_BAUD)
             self.link.send_break()
-            try:
-                self.link.wait_for("RESET", timeout_s=self._config.reset_timeout_s)
-            except LinkLostError:
-                raise
-            except NdiError:
-                pass  # some adapters carry no break; INIT decides
+            self._wait_for_reset()
             self._init(self._config.command_timeout_s)
         self._ask("COMM", f"{BAUD_CODES[self._config.baud]}0000")
         self.link.set_baud(self._config.baud)
         self._stop.wait(_SETTLE_S)
 
+    def _wait_for_reset(self) -> None:
+        """Until the device says RESET, the time is up or someone stops; some adapters carry no break, INIT decides."""
+        deadline = time.monotonic() + self._config.reset_timeout_s
+        while time.monotonic() < deadline and not self._stop.is_set():
+            try:
+                self.link.wait_for("RESET", timeout_s=_SLICE_S)
+                return
+            except LinkTimeoutError:
+                continue
+            except (FrameFormatError, CrcError):
+                return  # something was said at another rate; what counts is the answer to INIT
+
     def _init(self, timeout_s: float) -> None:
+        if self._stop.is_set():
+            raise LinkLostError("stopped while connecting", port=self._config.port)
         self.link.drain()
         self.link.ask("INIT", timeout_s=timeout_s)
 
