@@ -7,26 +7,26 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
-from hardware_sim.tracker import tracking_reply
+from hardware_sim.tracker import identity, tracking_reply
 from hardware_sim.tracker.faults import Faults
 from hardware_sim.tracker.frames import FrameSource
 from hardware_sim.tracker.handles import ENABLED, INITIALISED, HandleTable
 from hardware_sim.tracker.pose_fit import ToolMeasurement
 from hardware_sim.tracker.tracking_reply import TrackingFrame
 from hardware_sim.tracker.wire import (
+    INTERNAL_ERROR,
     INVALID_COMMAND,
     INVALID_PRIORITY,
-    NO_SUCH_USER_PARAMETER,
     NOT_INITIALISED_SYSTEM,
     OUT_OF_RANGE,
     PARAMETER_COUNT,
     WRONG_MODE,
     DeviceError,
+    WireFormatError,
     ascii_reply,
     error_reply,
     hex_number,
     parse_command,
-    signed_field,
 )
 
 BAUD_RATES = {"0": 9600, "1": 14400, "2": 19200, "3": 38400, "4": 57600, "5": 115200, "6": 921600, "7": 1228739, "A": 230400}
@@ -76,11 +76,11 @@ class PolarisDevice:
             "INIT": (anywhere, self._init),
             "APIREV": (anywhere, lambda *_: ascii_reply("G.001.005")),
             "ECHO": (anywhere, lambda text, _: ascii_reply(text)),
-            "VER": (anywhere, self._version),
-            "GET": (anywhere, lambda name, _: ascii_reply(f"{name}={self._user_parameter(name)}")),
-            "GETINFO": (anywhere, lambda name, _: ascii_reply(f"{name};6;1;0;0;;{self._user_parameter(name)}")),
+            "VER": (anywhere, lambda text, _: ascii_reply(identity.version(frames.config, text))),
+            "GET": (anywhere, lambda name, _: ascii_reply(f"{name}={identity.user_parameter(frames.config, name)}")),
+            "GETINFO": (anywhere, lambda name, _: ascii_reply(f"{name};6;1;0;0;;{identity.user_parameter(frames.config, name)}")),
             "BEEP": (ready, self._beep),
-            "SFLIST": (ready, self._features),
+            "SFLIST": (ready, lambda text, _: ascii_reply(identity.features(frames.config, text))),
             "PHSR": (ready, self._search),
             "PHINF": (ready, self._information),
             "PHRQ": (setup, self._request),
@@ -112,6 +112,8 @@ class PolarisDevice:
             return Reply(run(command.parameters, now_s))
         except DeviceError as refused:
             return Reply(error_reply(refused.number))
+        except WireFormatError:  # a number the reply has no digits for
+            return Reply(error_reply(INTERNAL_ERROR))
 
     def work(self, now_s: float) -> float | None:
         """Measure ahead while tracking; returns when to come again on the monotonic clock, or None."""
@@ -146,38 +148,10 @@ class PolarisDevice:
             raise DeviceError(f"COMM {text} asks for parameters that do not exist", number=OUT_OF_RANGE)
         return Reply(ascii_reply("OKAY"), BAUD_RATES[text[0]])
 
-    def _version(self, text: str, _: float) -> bytes:
-        if text not in ("", "0", "3", "4", "5"):
-            raise DeviceError(f"VER {text}: 0, 3, 4 and 5 are offered", number=OUT_OF_RANGE)
-        return ascii_reply(f"{self._frames.config.model}\nOpenPKP simulated position sensor\nFreeze Tag: G.001.005\n")
-
-    def _user_parameter(self, name: str) -> str:
-        values = {
-            "Features.Firmware.Version": "001.005",
-            "Features.Hardware.Model": self._frames.config.model,
-            "Param.Tracking.Frame Frequency": f"{self._frames.config.frame_rate_hz:g}",
-        }
-        if name not in values:
-            raise DeviceError(f"no user parameter {name[:40]}", number=NO_SUCH_USER_PARAMETER)
-        return values[name]
-
     def _beep(self, text: str, _: float) -> bytes:
         if text not in tuple("123456789"):
             raise DeviceError(f"BEEP {text}: 1 to 9 beeps", number=OUT_OF_RANGE)
         return ascii_reply("1")
-
-    def _features(self, text: str, _: float) -> bytes:
-        volume = self._frames.config.volume
-        sizes = (volume.near_mm, volume.far_mm, *volume.near_half_mm, *volume.far_half_mm)
-        answers = {
-            "00": "00000003",
-            "01": "0",
-            "02": "F",
-            "03": "1" + "0" + "".join(signed_field(size, 6, 2) for size in sizes),
-        }
-        if text not in answers:
-            raise DeviceError(f"SFLIST {text}: 00 to 03 are offered", number=OUT_OF_RANGE)
-        return ascii_reply(answers[text])
 
     def _search(self, text: str, _: float) -> bytes:
         stage = INITIALISED | ENABLED

@@ -244,6 +244,12 @@ def test_strays_are_reported_when_asked_for():
     assert "+001000+002000-150000" in ask(tracker, "TX", "1001", 2.0)
 
 
+def test_a_number_without_digits_is_an_internal_error():
+    tracker = tracking(PATIENT_REF)
+    change(tracker, "jump patient_ref 0 0 -10000")
+    assert ask(tracker, "TX", "0001", 2.0) == "ERROR1A"
+
+
 def test_a_tool_outside_the_volume_is_missing_unless_asked_for():
     scene = ScriptedScene({"patient_ref": PATIENT_REF}, {"patient_ref": lambda _: facing_camera("patient_ref", 0, 0, -2600.0)})
     tracker = PolarisDevice(FrameSource(scene, CameraConfig(), 1, 0.0))
