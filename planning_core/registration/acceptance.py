@@ -12,7 +12,7 @@ from planning_core.registration.points import PointRegistration
 from planning_core.registration.refusals import RefusedRegistrationError
 from planning_core.registration.registration import Registration
 from planning_core.registration.target_error import TargetError
-from planning_core.registration.uncertain import checked_covariance, point_jacobian
+from planning_core.registration.uncertain import point_covariance, point_jacobian
 
 
 @attrs.frozen(eq=False)
@@ -26,7 +26,7 @@ class CheckPoint:
 
     ct_lps_mm: FloatArray = attrs.field(converter=frozen_vector)
     reference_mm: FloatArray = attrs.field(converter=frozen_vector)
-    covariance: FloatArray = attrs.field(converter=lambda values: checked_covariance(values, 3))
+    covariance: FloatArray = attrs.field(converter=point_covariance)
 
 
 @attrs.frozen

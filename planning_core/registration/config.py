@@ -75,6 +75,22 @@ class SurfaceConfig(BaseModel):
     min_points: int = Field(12, ge=6)
 
 
+class CarryConfig(BaseModel):
+    """One vertebra between two scans."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    points: int = Field(1500, ge=100, description="of the bone's surface")
+    samples: int = Field(5000, ge=500, description="voxels in and around the bone whose Hounsfield units are compared")
+    block_mm: float = Field(10.0, gt=0, description="halves held out against each other alternate in blocks this wide")
+    band_mm: tuple[float, PositiveFloat] = Field((-5.0, 2.5), description="signed distance of those voxels from the surface")
+    levels_mm: tuple[PositiveFloat, ...] = Field((2.0, 1.0), description="voxels the scans are averaged to, coarse to fine")
+    metal_hu: float = Field(2000.0, description="voxels above this are left out of the comparison")
+    min_correlation: float = Field(0.6, ge=0, le=1, description="assumed: of the bone's Hounsfield units once in place")
+    max_held_out_mm: float = Field(1.0, gt=0, description="rms of held-out surface points off the other surface")
+    max_halves_mm: float = Field(1.0, gt=0, description="rms distance between where either half puts the bone")
+
+
 class AcceptanceConfig(BaseModel):
     """When a registration may guide an arm."""
 
@@ -97,4 +113,5 @@ class RegistrationConfig(BaseModel):
     matching: MatchConfig = Field(default_factory=MatchConfig)
     tracker: TrackerConfig = Field(default_factory=TrackerConfig)
     surface: SurfaceConfig = Field(default_factory=SurfaceConfig)
+    carry: CarryConfig = Field(default_factory=CarryConfig)
     acceptance: AcceptanceConfig = Field(default_factory=AcceptanceConfig)

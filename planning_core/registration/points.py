@@ -18,7 +18,8 @@ LINE_SHARE = 1e-3
 """Points whose second spread is below this share of the first lie on one line."""
 
 
-def _frozen_bool(values: ArrayLike) -> BoolArray:
+def frozen_bool(values: ArrayLike) -> BoolArray:
+    """A read-only bool array."""
     return frozen(values, np.bool_)
 
 
@@ -39,7 +40,7 @@ class PointRegistration:
     src_mm: FloatArray = attrs.field(converter=frozen_float64)
     residuals_mm: FloatArray = attrs.field(converter=frozen_float64)
     fre_mm: float
-    inliers: BoolArray = attrs.field(converter=_frozen_bool)
+    inliers: BoolArray = attrs.field(converter=frozen_bool)
     weights: FloatArray = attrs.field(converter=frozen_float64)
 
 

@@ -113,6 +113,12 @@ class UnstableSurfaceError(SurfaceError):
     code = "unstable_surface"
 
 
+class CarryError(RegistrationError):
+    """A vertebra whose move between two scans is not trusted. Carries the figure and its limit."""
+
+    code = "carry"
+
+
 class RefusedRegistrationError(RegistrationError):
     """A registration that acceptance refused. Carries ``reasons``."""
 

@@ -10,14 +10,10 @@ from scipy.special import erf
 from planning_core.geometry import RigidTransform
 from planning_core.geometry.arrays import FloatArray, frozen_float64
 from planning_core.registration.points import PointRegistration
-from planning_core.registration.uncertain import UncertainTransform, checked_covariance, cross, point_jacobian
+from planning_core.registration.uncertain import UncertainTransform, cross, point_covariance, point_jacobian
 
 DIRECTIONS = 400
 HALVINGS = 45
-
-
-def _covariance(values: ArrayLike) -> FloatArray:
-    return checked_covariance(values, 3)
 
 
 @attrs.frozen(eq=False)
@@ -33,7 +29,7 @@ class TargetError:
         sigmas_mm: (3,) one sigma along each.
     """
 
-    covariance: FloatArray = attrs.field(converter=_covariance)
+    covariance: FloatArray = attrs.field(converter=point_covariance)
     frame: str
     rms_mm: float
     bound95_mm: float

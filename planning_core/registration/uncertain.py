@@ -39,6 +39,11 @@ def checked_covariance(values: ArrayLike, n: int) -> FloatArray:
     return frozen((array + array.T) / 2)
 
 
+def point_covariance(values: ArrayLike) -> FloatArray:
+    """A read-only (3, 3) covariance of a point, mm²; refuses as ``checked_covariance`` does."""
+    return checked_covariance(values, 3)
+
+
 def _pose_covariance(values: ArrayLike) -> FloatArray:
     return checked_covariance(values, 6)
 
