@@ -27,7 +27,8 @@ class Carried:
         intraop_from_preop: T_ct_lps_preop_lps with its error; plan points go through its ``transform``.
         method: ``surface`` or ``intensity``.
         halves_mm: rms distance over the bone between where its two halves, each registered alone, put it.
-        held_out_mm: rms distance off the other surface of points that took no part (surface); ``None`` for intensity.
+        held_out_mm: rms distance off the other surface of points that took no part, without the share that is trimmed (surface);
+            ``None`` for intensity.
         correlation: of Hounsfield units in place (intensity); ``None`` for surface.
     """
 
@@ -54,10 +55,11 @@ def carry_by_surface(
     start = RigidTransform(intraop.frame, planned, np.eye(4))
     half = halves(points, config)
     parts = [register_surface(points[h], intraop.whole, start, surface) for h in (half, ~half)]
-    off = np.concatenate(
-        [intraop.whole.at(part.moved.transform.apply(points[h])) for part, h in zip(parts, (~half, half), strict=True)]
-    )
-    held_out = float(np.sqrt(np.mean(np.square(off))))
+    placed = [part.moved.transform.apply(points[h]) for part, h in zip(parts, (~half, half), strict=True)]
+    off = np.sort(np.abs(intraop.whole.at(np.concatenate(placed))))
+    # what the fit may leave out (cut off by the field of view, or broken since) is left out here too
+    keep = int(np.ceil((1 - (surface or SurfaceConfig()).trim) * len(off)))
+    held_out = float(np.sqrt(np.mean(off[:keep] ** 2)))
     apart = _apart(parts[0].moved.transform, parts[1].moved.transform, points)
     _require(held_out, config.max_held_out_mm, "held-out points stay {:.2f} mm rms off the surface", "held_out_mm")
     _require(apart, config.max_halves_mm, "the bone's two halves disagree by {:.2f} mm", "halves_mm")
@@ -103,7 +105,9 @@ def carry_by_intensity(
     to_origin = adjoint(RigidTransform.from_parts("a", "b", np.eye(3), whole.middle_mm))
     shape = UncertainTransform(whole.transform, to_origin @ about @ to_origin.T)
     seen = float(np.sqrt(np.trace(shape.covariance_at(points), axis1=1, axis2=2).mean()))
-    moved = UncertainTransform(whole.transform, shape.covariance * max(1.0, apart / 2 / seen) ** 2)
+    covariance = shape.covariance * max(1.0, apart / 2 / seen) ** 2
+    covariance[3:, 3:] += np.eye(3) * config.other_scanner_mm**2
+    moved = UncertainTransform(whole.transform, covariance)
     return Carried(moved, "intensity", apart, None, whole.correlation)
 
 
