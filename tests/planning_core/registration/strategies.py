@@ -8,7 +8,7 @@ from planning_core.geometry import RigidTransform
 from planning_core.registration.tracked import Sighting, TrackedPose
 
 seeds = st.integers(0, 2**32 - 1)
-REFERENCE_MARKERS = np.array([[0.0, 0, 0], [60, 0, 0], [10, 55, 0], [55, 50, 12]])
+REFERENCE_MARKERS = np.array([[0.0, 0, 0], [75, 0, 0], [12, 65, 0], [70, 60, 15]])
 
 
 def cloud(seed, n, size=60.0):
