@@ -22,6 +22,8 @@ DAMPING = 1e-3
 SAME_MM = 0.5
 COARSE_POINTS = 150
 FINALISTS = 3
+OUTLIER_SIGMAS = 3.0
+"""Trimming wastes sound points and doubles the variance; a last descent takes back all that lie within this (Rousseeuw 1984)."""
 
 
 @attrs.frozen(eq=False)
@@ -97,17 +99,20 @@ def register_surface(
     rough = _descend(away[some], field, turns, shifts, config, stand_off_mm)
     order = np.argsort(rough.rms)[:FINALISTS]
     final = _descend(away, field, rough.turn[order], rough.shift[order], config, stand_off_mm)
-    best = int(final.rms.argmin())
-    rms = float(final.rms[best])
+    first = final.rms.argmin()
+    off = np.abs(field.at(away @ final.turn[first].T + final.shift[first]) - stand_off_mm)
+    within = OUTLIER_SIGMAS * max(1.4826 * float(np.median(off)), config.settled_mm)
+    final = _descend(away, field, final.turn[[first]], final.shift[[first]], config, stand_off_mm, within)
+    rms = float(final.rms[0])
     if not rms <= config.max_rms_mm:
         raise SurfaceError(
             f"the points stay {rms:.2f} mm rms off the surface, at most {config.max_rms_mm:g} mm is allowed",
             rms_mm=rms,
             limit_mm=config.max_rms_mm,
         )
-    turn, shift = final.turn[best], final.shift[best]
+    turn, shift = final.turn[0], final.shift[0]
     transform = RigidTransform.from_parts(start.dst, start.src, turn, shift - turn @ middle)
-    covariance = _covariance(away @ turn.T, shift, field, final.kept[best], config)
+    covariance = _covariance(away @ turn.T, shift, field, final.kept[0], config)
     moved = UncertainTransform(transform, covariance)
     at_middle = error_at(moved, middle)
     if not at_middle.bound95_mm <= config.max_predicted_mm:
@@ -120,7 +125,7 @@ def register_surface(
     reach = float(np.sqrt((away**2).sum(axis=1).mean()))
     apart = np.linalg.norm(rough.shift - shift, axis=1) + reach * np.linalg.norm(rough.turn - turn, axis=(1, 2)) / np.sqrt(2)
     distances = field.at(transform.apply(points)) - stand_off_mm
-    return SurfaceRegistration(moved, distances, final.kept[best], rms, float((apart < SAME_MM).mean()), at_middle)
+    return SurfaceRegistration(moved, distances, final.kept[0], rms, float((apart < SAME_MM).mean()), at_middle)
 
 
 def _starts(start: RigidTransform, middle: FloatArray, config: SurfaceConfig) -> tuple[FloatArray, FloatArray]:
@@ -134,18 +139,27 @@ def _starts(start: RigidTransform, middle: FloatArray, config: SurfaceConfig) ->
 
 
 def _descend(
-    away: FloatArray, field: DistanceField, turn: FloatArray, shift: FloatArray, config: SurfaceConfig, stand_off: float
+    away: FloatArray,
+    field: DistanceField,
+    turn: FloatArray,
+    shift: FloatArray,
+    config: SurfaceConfig,
+    stand_off: float,
+    within_mm: float | None = None,
 ) -> _Poses:
-    """Gauss-Newton with trimming from all poses side by side."""
-    n = len(away)
-    keep = max(6, int(np.ceil((1 - config.trim) * n)))
+    """Gauss-Newton from all poses side by side, with the nearest share of the points, or those within a distance."""
+    keep = max(6, int(np.ceil((1 - config.trim) * len(away))))
+
+    def used(d: FloatArray) -> BoolArray:
+        return _trimmed(d, keep) if within_mm is None else np.asarray(np.abs(d) <= within_mm)
+
     active = np.arange(len(turn))
     turn, shift = turn.copy(), shift.copy()
     for _ in range(config.max_iterations):
         arm = np.einsum("sab,nb->sna", turn[active], away)
         placed = arm + shift[active][:, None]
         d = field.at(placed) - stand_off
-        weight = _trimmed(d, keep).astype(np.float64)
+        weight = used(d).astype(np.float64)
         normal = field.gradient_at(placed, NORMAL_STEP_MM)
         jacobian = np.concatenate([np.cross(arm, normal), normal], axis=-1)
         weighted = jacobian * weight[..., None]
@@ -161,8 +175,8 @@ def _descend(
         if not len(active):
             break
     d = field.at(np.einsum("sab,nb->sna", turn, away) + shift[:, None]) - stand_off
-    kept = _trimmed(d, keep)
-    rms = np.sqrt((np.where(kept, d, 0) ** 2).sum(axis=1) / keep)
+    kept = used(d)
+    rms = np.sqrt((np.where(kept, d, 0) ** 2).sum(axis=1) / kept.sum(axis=1))
     return _Poses(turn, shift, kept, rms)
 
 
