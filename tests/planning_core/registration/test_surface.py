@@ -77,8 +77,8 @@ def test_a_balls_radius_is_taken_off():
     inside = truth.apply(points)
     outside = truth.inverse().apply(inside + 1.5 * LUMP.gradient_at(inside))
     found = register_surface(outside, LUMP, off(truth, 4, 2, outside.mean(axis=0), 6), stand_off_mm=1.5)
-    assert found.rms_mm < 0.1
-    assert np.median(np.abs(found.distances_mm)) < 0.1
+    assert np.linalg.norm(truth.apply(outside) - found.moved.transform.apply(outside), axis=1).max() < 0.4
+    assert abs(np.median(found.distances_mm)) < 0.15
 
 
 def test_the_true_error_is_as_often_within_its_bound_as_said():
