@@ -3,7 +3,13 @@
 from planning_core.registration.acceptance import Acceptance, CheckPoint, judge
 from planning_core.registration.config import RegistrationConfig
 from planning_core.registration.plate import Plate, load_plate
-from planning_core.registration.registration import Registration, find_plate, register_points, register_scan
+from planning_core.registration.registration import (
+    Registration,
+    find_plate,
+    register_points,
+    register_probed_surface,
+    register_scan,
+)
 from planning_core.registration.target_error import TargetError, error_at
 from planning_core.registration.tracked import Sighting, TrackedPose
 from planning_core.registration.uncertain import UncertainTransform
@@ -23,5 +29,6 @@ __all__ = [
     "judge",
     "load_plate",
     "register_points",
+    "register_probed_surface",
     "register_scan",
 ]

@@ -10,7 +10,7 @@ from planning_core.geometry.arrays import FloatArray, frozen_vector
 from planning_core.registration.config import AcceptanceConfig
 from planning_core.registration.points import PointRegistration
 from planning_core.registration.refusals import RefusedRegistrationError
-from planning_core.registration.registration import Registration
+from planning_core.registration.registration import SURFACE, Registration
 from planning_core.registration.target_error import TargetError
 from planning_core.registration.uncertain import point_covariance, point_jacobian
 
@@ -139,6 +139,7 @@ def _check(
     if far > config.max_check_distance_mm:
         against.append(f"the check point is {far:.0f} mm from the target, at most {config.max_check_distance_mm:g} mm tell of it")
     near = float(np.linalg.norm(registration.fit.src_mm - check.ct_lps_mm, axis=1).min())
-    if near < config.min_independent_mm:
+    apart = config.min_independent_touch_mm if registration.method == SURFACE else config.min_independent_mm
+    if near < apart:
         against.append(f"the check point lies {near:.1f} mm from a point of the fit: it is not independent")
     return away, against

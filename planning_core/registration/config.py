@@ -108,6 +108,9 @@ class AcceptanceConfig(BaseModel):
     check_confidence: float = Field(0.999, gt=0.5, lt=1, description="share of honest check points that pass")
     max_check_distance_mm: float = Field(120.0, gt=0, description="assumed: a check point further away says little of the target")
     min_independent_mm: float = Field(8.0, ge=0, description="a check point nearer to a fiducial than this repeats it")
+    min_independent_touch_mm: float = Field(
+        2.0, ge=0, description="the same for probed surfaces, whose points lie everywhere on the bone: a touch of its own"
+    )
     fit_confidence: float = Field(0.9999, gt=0.5, lt=1, description="share of honest fits whose residuals pass as their model's")
 
 

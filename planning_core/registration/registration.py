@@ -8,6 +8,8 @@ import attrs
 import numpy as np
 from numpy.typing import ArrayLike
 
+from planning_core.anatomy.vertebra import Vertebra
+from planning_core.geometry import RigidTransform
 from planning_core.geometry.arrays import FloatArray
 from planning_core.imaging.volume import CtVolume
 from planning_core.registration.beads import BeadSearch, find_beads
@@ -15,9 +17,12 @@ from planning_core.registration.config import RegistrationConfig
 from planning_core.registration.matching import Match, match_beads
 from planning_core.registration.plate import Plate
 from planning_core.registration.points import PointRegistration, fit_points
+from planning_core.registration.surface import NORMAL_STEP_MM, register_surface
 from planning_core.registration.target_error import TargetError, error_at, uncertain_fit
 from planning_core.registration.tracked import PLATE, Sighting, plate_in_reference
 from planning_core.registration.uncertain import UncertainTransform
+
+SURFACE = "surface"
 
 
 @attrs.frozen(eq=False)
@@ -26,7 +31,7 @@ class Registration:
 
     Args:
         reference_from_ct: T_patient_ref_ct_lps with its error.
-        method: ``marker plate``, ``paired points`` or ``surface``.
+        method: ``marker plate``, ``paired points`` or ``surface``, whose "points" are feet of probed points on the bone.
         fit: of the points it stands on; ``dst`` is ``plate`` for a marker plate.
         fle: (n, 3, 3) mm² of those points, both sides together, seen in ``fit``'s ``dst``.
         notes: sentences for the record.
@@ -126,3 +131,38 @@ def register_points(
     turn = fit.transform.rotation
     fle = np.broadcast_to(reference_fle + turn @ np.asarray(ct_fle) @ turn.T, (len(fit.src_mm), 3, 3))
     return Registration(uncertain_fit(fit, reference_fle, ct_fle), "paired points", fit, fle)
+
+
+def register_probed_surface(
+    points_mm: FloatArray,
+    vertebra: Vertebra,
+    start: RigidTransform,
+    config: RegistrationConfig | None = None,
+    stand_off_mm: float = 0.0,
+) -> Registration:
+    """Points touched all over the bone that can be reached, laid on the vertebra's surface.
+
+    Args:
+        points_mm: (n, 3) in ``patient_ref``. start: T_patient_ref_ct_lps, roughly (a few landmarks). stand_off_mm: of the probe's
+            ball.
+
+    Raises:
+        RegistrationError: one of its children. FrameMismatchError: ``start`` is between other frames.
+    """
+    config = config or RegistrationConfig()
+    to_bone = vertebra.ct_lps_from_vertebra.inverse()
+    found = register_surface(points_mm, vertebra.whole, to_bone @ start.inverse(), config.surface, stand_off_mm)
+    reference_from_ct = found.moved.inverse() @ UncertainTransform.exact(to_bone)
+    moved = found.moved.transform.apply(points_mm)
+    normal = vertebra.whole.gradient_at(moved, NORMAL_STEP_MM)
+    feet = vertebra.ct_lps_from_vertebra.apply(moved - found.distances_mm[:, None] * normal)
+    back = found.moved.transform.inverse()
+    residuals = back.rotate(found.distances_mm[:, None] * normal)
+    along = back.rotate(normal)
+    fle = along[:, :, None] * along[:, None, :] * config.surface.point_error_mm**2
+    fit = PointRegistration(reference_from_ct.transform, feet, residuals, found.rms_mm, found.kept, found.kept.astype(np.float64))
+    notes = (
+        f"{int(found.kept.sum())} of {len(feet)} probed points kept, {found.rms_mm:.2f} mm rms off the bone",
+        f"{found.agreeing:.0%} of the starts agree",
+    )
+    return Registration(reference_from_ct, SURFACE, fit, fle, notes)

