@@ -16,14 +16,15 @@ from tests.planning_core.registration.strategies import REFERENCE_MARKERS, sight
 
 @pytest.mark.slow
 def test_a_scan_at_half_a_millimetre_is_registered_and_accepted(tmp_path):
-    patient = generate(PatientSpec(seed=2, spacing_mm=(1.2, 1.2, 1.5)))
+    patient = generate(PatientSpec(seed=2, spacing_mm=(1.6, 1.6, 2.0)))
     body = patient.centres_lps_mm[VertebraLevel.L1]
     turn = Rotation.from_rotvec([0.05, 0.03, 0.1]).as_matrix()
     lies = RigidTransform.from_parts("carm", "patient", turn, np.array([0.0, -40, 0]) - turn @ body)
     over = Rotation.from_euler("xyz", [-88, 3, 2], degrees=True).as_matrix()
     plate = load_plate()
     rods = [Rod([20, -30, 0], [20, 0, 5], 2.5), Rod([-20, -30, 0], [-20, 0, 1], 2.5)]
-    made, truth = scan(patient, lies, plate, RigidTransform.from_parts("carm", "plate", over, [0, 50, 0]), ScanSpec(), rods)
+    spec = ScanSpec(field_mm=(160, 60))
+    made, truth = scan(patient, lies, plate, RigidTransform.from_parts("carm", "plate", over, [0, 50, 0]), spec, rods)
     made.write_dicom(tmp_path / "scan")
     target = truth.ct_from_patient.apply(body)
     tracker_from_plate, tracker_from_reference = tracker_from(truth, target)

@@ -84,14 +84,14 @@ def test_a_balls_radius_is_taken_off():
 
 def test_the_true_error_is_as_often_within_its_bound_as_said():
     config = SurfaceConfig(point_error_mm=0.3, trim=0.0, correlated_mm=0.0)
-    inside, trials = 0, 60
+    inside, trials = 0, 30
     for seed in range(trials):
         truth, points = touched(LUMP, seed, 40, noise_mm=0.3)
         found = register_surface(points, LUMP, off(truth, 4, 2, points.mean(axis=0), seed), config)
         at = truth.inverse().apply([10.0, -5, 8])
         error = np.linalg.norm(found.moved.transform.apply(at) - [10.0, -5, 8])
         inside += error <= error_at(found.moved, at).bound95_mm
-    assert inside / trials >= 0.88  # 0.95 ± two sigma of sixty trials
+    assert inside / trials >= 0.87  # 0.95 less two sigma of thirty trials
 
 
 def test_points_on_one_flat_patch_do_not_hold_a_bone():
