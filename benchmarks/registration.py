@@ -195,13 +195,14 @@ def surfaces(console: Console, tries: int) -> None:
         "95 % mm",
         "over bone mm",
         "predicted rms mm",
+        "within bound",
         "s",
     ):
         table.add_column(column, justify="right")
     config = SurfaceConfig(point_error_mm=0.3)
     for name, source, count in (("200 all over", everywhere, 200), ("60 on the arch", arch, 60)):
         for turn, shift in STARTS:
-            off, over, predicted, refused = [], [], [], 0
+            off, over, predicted, held, refused = [], [], [], [], 0
             began = time.perf_counter()
             for seed in range(tries):
                 rng = np.random.default_rng([seed, turn])
@@ -219,7 +220,9 @@ def surfaces(console: Console, tries: int) -> None:
                 off.append(float(np.linalg.norm(found.moved.transform.apply(middle))))
                 moved = found.moved.transform.apply(truth.inverse().apply(everywhere[::50])) - everywhere[::50]
                 over.append(float(np.sqrt((moved**2).sum(axis=1).mean())))
-                predicted.append(error_at(found.moved, middle).rms_mm)
+                expected = error_at(found.moved, middle)
+                predicted.append(expected.rms_mm)
+                held.append(off[-1] <= expected.bound95_mm)
             right = int((np.array(off) < 1.0).sum())
             table.add_row(
                 name,
@@ -231,6 +234,7 @@ def surfaces(console: Console, tries: int) -> None:
                 f"{np.percentile(off, 95):.2f}" if off else "–",
                 f"{np.median(over):.2f}" if over else "–",
                 f"{np.median(predicted):.2f}" if predicted else "–",
+                f"{sum(held)}/{len(held)}",
                 f"{(time.perf_counter() - began) / tries:.2f}",
             )
     console.print(table)
@@ -335,7 +339,7 @@ def main() -> int:
     given = parser.parse_args()
     if given.quick:
         given.trials, given.scans, given.tries = 100, 1, 4
-    console = Console(width=150, file=sys.stdout)
+    console = Console(width=165, file=sys.stdout)
     coverage(console, given.trials)
     beads(console, given.scans)
     surfaces(console, given.tries)

@@ -82,7 +82,7 @@ def carry_by_intensity(
     covariance that of the fit.
 
     Args:
-        start: T_ct_lps_preop_lps, within some 6 mm and 6° (benchmarks/registration.py).
+        start: T_ct_lps_preop_lps, within some 8 mm and 8° (benchmarks/registration.py).
 
     Raises:
         CarryError: the scans do not correlate in place, or the halves disagree.
