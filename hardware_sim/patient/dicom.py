@@ -13,16 +13,17 @@ from planning_core.geometry import Grid
 NAME = "Synthetic^Patient"
 
 
-def write_series(hu: np.ndarray, grid: Grid, seed: int, folder: Path) -> None:
-    """One file per slice; UIDs come from the seed."""
+def write_series(hu: np.ndarray, grid: Grid, seed: int, folder: Path, scan: str = "") -> None:
+    """One file per slice; UIDs come from the seed and from which ``scan`` of that patient it is."""
     folder.mkdir(parents=True, exist_ok=True)
-    uid = {part: generate_uid(entropy_srcs=["openpkp-synthetic", str(seed), part]) for part in ("study", "series", "frame")}
+    salt = [str(seed), *([scan] if scan else [])]
+    uid = {part: generate_uid(entropy_srcs=["openpkp-synthetic", *salt, part]) for part in ("study", "series", "frame")}
     for k in range(len(hu)):
         image = Dataset()
         image.file_meta = FileMetaDataset()
         image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         image.file_meta.MediaStorageSOPClassUID = image.SOPClassUID = CTImageStorage
-        image.SOPInstanceUID = generate_uid(entropy_srcs=["openpkp-synthetic", str(seed), f"slice {k}"])
+        image.SOPInstanceUID = generate_uid(entropy_srcs=["openpkp-synthetic", *salt, f"slice {k}"])
         image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
         image.StudyInstanceUID, image.SeriesInstanceUID, image.FrameOfReferenceUID = uid["study"], uid["series"], uid["frame"]
         image.PatientName, image.PatientID, image.PatientBirthDate, image.PatientSex = NAME, f"SYN{seed}", "19500101", "O"
