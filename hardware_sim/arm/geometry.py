@@ -26,6 +26,7 @@ NOMINAL: dict[str, tuple[tuple[float, float, float], ...]] = {
 }
 GUIDE_MM = (0.0, 60.0, 160.0)
 PLATE_MM = (0.0, -60.0, 70.0)
+PLATE_ROLL = 2 * np.pi / 3
 
 
 @attrs.frozen(eq=False)
@@ -47,7 +48,8 @@ class TrueGeometry:
     def nominal(cls, model: str) -> TrueGeometry:
         """As on paper."""
         rows = np.array([(0.0, d, a, alpha, 0.0) for d, a, alpha in NOMINAL[model]])
-        face = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # the plate's z is the flange's -y
+        c, s = np.cos(PLATE_ROLL), np.sin(PLATE_ROLL)
+        face = np.array([[1.0, 0, 0], [0, c, -s], [0, s, c]])  # the plate's z is the flange's -y, raised by 30°
         return cls(rows, _matrix(np.eye(3), GUIDE_MM), _matrix(face, PLATE_MM))
 
     @classmethod

@@ -94,7 +94,7 @@ def description_folder() -> Path:
 
 
 def room_description(model: ArmModel, **arguments: str) -> str:
-    """The room's URDF as XML. ``arguments`` are those of room.urdf.xacro, as base_xyz="0 -0.52 0.05" (metres, radians)."""
+    """The room's URDF as XML. ``arguments`` are those of room.urdf.xacro, as base_xyz="0 -0.45 0.05" (metres, radians)."""
     mappings = {"arm": ArmModel(model).value, **arguments}
     return str(xacro.process_file(str(description_folder() / "room.urdf.xacro"), mappings=mappings).toxml())
 
@@ -152,9 +152,14 @@ class ArmKinematics:
         Raises:
             InvalidJointsError: not six finite numbers.
         """
-        pin.forwardKinematics(self.model, self.data, checked_joints(joints))
-        placement = pin.updateFramePlacement(self.model, self.data, self.model.getFrameId(frame))
-        return _transform(BASE, frame, self._to_base * placement)
+        return RigidTransform(BASE, frame, self.tip_matrix(checked_joints(joints), frame))
+
+    def tip_matrix(self, joints: Joints, frame: str = TIP) -> NDArray[np.float64]:
+        """(4, 4) mm, the same without checks and names: for loops of 125 Hz."""
+        pin.forwardKinematics(self.model, self.data, joints)
+        matrix = (self._to_base * pin.updateFramePlacement(self.model, self.data, self.model.getFrameId(frame))).homogeneous
+        matrix[:3, 3] *= MM
+        return matrix
 
     def jacobian(self, joints: ArrayLike) -> NDArray[np.float64]:
         """(6, 6) geometric Jacobian of guide_tip in its own axes: rows mm/rad then rad/rad."""
@@ -180,8 +185,14 @@ class ArmKinematics:
         """
         if (target.dst, target.src) != (BASE, TIP):
             raise InputError(f"T_{BASE}_{TIP} is needed, got T_{target.dst}_{target.src}", dst=target.dst, src=target.src)
-        goal = self._base * pin.SE3(np.array(target.rotation), target.translation_mm / MM)
-        joints = np.array(checked_joints(seed))
+        return self.inverse_matrix_near(target.matrix, checked_joints(seed), tolerance_mm, most_steps, stride_rad)
+
+    def inverse_matrix_near(
+        self, target: NDArray[np.float64], seed: Joints, tolerance_mm: float = 1e-5, most_steps: int = 30, stride_rad: float = 0.5
+    ) -> Joints:
+        """The same for a rigid (4, 4) in mm, unchecked: for loops of 125 Hz."""
+        goal = self._base * pin.SE3(target[:3, :3], target[:3, 3] / MM)
+        joints = np.array(seed)
         error = np.full(6, np.inf)
         for iteration in range(most_steps):
             pin.forwardKinematics(self.model, self.data, joints)

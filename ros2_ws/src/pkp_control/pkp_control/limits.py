@@ -213,3 +213,31 @@ def timed_path(waypoints: ArrayLike, reach: JointRange, limits: MotionLimits) ->
         times = np.minimum(np.arange(1, count + 1) * limits.period_s, trajectory.duration)
         rows.append(np.array([trajectory.at_time(float(t))[0] for t in times]))
     return np.concatenate(rows)
+
+
+class AxisRamp:
+    """One distance along the tool's axis, mm, that goes to its target inside speed, acceleration and jerk."""
+
+    def __init__(self, position_mm: float, speed_mm_s: float, acceleration_mm_s2: float, period_s: float) -> None:
+        self.position, self.speed, self.target = float(position_mm), 0.0, float(position_mm)
+        self._acceleration = 0.0
+        self._most, self._period_s, self._generator = (speed_mm_s, acceleration_mm_s2), period_s, Ruckig(1)
+
+    def hold(self) -> None:
+        """Drop the target and stay."""
+        self.speed = self._acceleration = 0.0
+        self.target = self.position
+
+    def step(self, move: bool) -> None:
+        """One period on the way; brakes where it may not ``move``."""
+        problem = InputParameter(1)
+        problem.control_interface = ControlInterface.Position if move else ControlInterface.Velocity
+        problem.current_position, problem.current_velocity = [self.position], [self.speed]
+        problem.current_acceleration = [self._acceleration]
+        problem.target_position, problem.target_velocity = [self.target], [0.0]
+        problem.max_velocity, problem.max_acceleration = [self._most[0]], [self._most[1]]
+        problem.max_jerk = [10 * self._most[1]]
+        trajectory = Trajectory(1)
+        if self._generator.calculate(problem, trajectory) not in (Result.Working, Result.Finished):
+            raise TrajectoryFailedError("no trajectory along the axis", result="axis")
+        (self.position,), (self.speed,), (self._acceleration,) = trajectory.at_time(self._period_s)[:3]
