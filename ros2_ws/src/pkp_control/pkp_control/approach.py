@@ -29,6 +29,10 @@ class NoApproachError(PkpError):
     code = "no_approach"
 
 
+class _NoWayError(Exception):
+    """Inside this module: one pose at the stand-off is not reached."""
+
+
 class LineRefusedError(PkpError):
     """The straight way cannot be driven. Carries ``at_mm`` (before the planned place) and ``reason``."""
 
@@ -44,6 +48,7 @@ class ApproachConfig(BaseModel):
     turns: int = Field(24, ge=1, description="rotations about the axis offered to the choice")
     stride_rad: float = Field(0.35, gt=0, description="longest edge of the tree")
     attempts: int = Field(600, ge=1, description="samples before one pose at the stand-off is given up for the next best")
+    ways: int = Field(6, ge=1, description="poses at the stand-off for which a free way is looked for")
     roam_rad: float = Field(1.5, gt=0, description="how far outside the box of start and goal joints are sampled")
     shortcuts: int = Field(120, ge=0, description="attempts at a shorter way")
     line_step_mm: float = Field(1.0, gt=0, description="poses solved along the axis")
@@ -119,7 +124,8 @@ def plan_approach(
 
     Raises:
         UnreachableError: out of reach.
-        NoBranchError: every pose was refused, by its margins, a collision, the straight way or for want of a free way.
+        NoBranchError: every pose was refused, by its margins, a collision or the straight way.
+        NoApproachError: no free way to the best of them.
         CollisionError: the arm already stands too close to something.
     """
     config = config or ApproachConfig()
@@ -129,6 +135,7 @@ def plan_approach(
     back = RigidTransform.from_parts(TIP, TIP, np.eye(3), [0.0, 0.0, -config.standoff_mm])
 
     found: dict[bytes, tuple[RigidTransform, Joints, Joints, Joints]] = {}
+    without: list[str] = []
 
     def against(joints: Joints) -> str | None:
         reason = checker.objection(joints) or objection(joints)
@@ -137,8 +144,13 @@ def plan_approach(
         pose = _turned_like(poses, arm.forward(joints))
         try:
             line, line_mm = straight_line(arm, checker, joints, pose, config)
+            if len(without) == config.ways:
+                raise _given_up(config, seed, without)
             found[joints.tobytes()] = (pose, _free_way(arm, checker, here, joints, seed, config), line, line_mm)
-        except (LineRefusedError, NoApproachError) as error:
+        except LineRefusedError as error:
+            return error.message
+        except _NoWayError as error:
+            without.append(error.message)
             return error.message
         return None
 
@@ -175,6 +187,15 @@ def straight_line(
     return np.array(rows), distances
 
 
+def _given_up(config: ApproachConfig, seed: int, without: list[str]) -> NoApproachError:
+    return NoApproachError(
+        f"no free way to {len(without)} poses at the stand-off, {config.attempts} samples each (seed {seed}); "
+        "moving the arm elsewhere by hand may help",
+        tried=len(without),
+        seed=seed,
+    )
+
+
 def _turned_like(poses: tuple[RigidTransform, ...], tip: RigidTransform) -> RigidTransform:
     return max(poses, key=lambda pose: float(np.trace(pose.rotation.T @ tip.rotation)))
 
@@ -200,11 +221,7 @@ def _free_way(
     upper = np.minimum(arm.range.upper - 0.05, np.maximum(start, goal) + config.roam_rad)
     way = _connect(start, goal, lambda: draw.uniform(lower, upper), clear, config)
     if way is None:
-        raise NoApproachError(
-            f"no free way to the stand-off after {config.attempts} tries (seed {seed}); moving the arm elsewhere by hand may help",
-            tried=config.attempts,
-            seed=seed,
-        )
+        raise _NoWayError(f"no free way after {config.attempts} samples")
     for _ in range(config.shortcuts):
         if len(way) < 3:
             break

@@ -2,16 +2,8 @@
 
 from pkp_control.compensation.config import CompensationConfig
 from pkp_control.compensation.estimation import locate_tracker
-from pkp_control.compensation.law import (
-    PATIENT,
-    TOOL,
-    TRACKER,
-    CompensationState,
-    Compensator,
-    Goal,
-    Permit,
-    RearmRefusedError,
-)
+from pkp_control.compensation.goal import PATIENT, TOOL, TRACKER, CompensationState, Goal, Permit, RearmRefusedError
+from pkp_control.compensation.law import Compensator
 from pkp_control.compensation.watch import ToolSample
 
 __all__ = [

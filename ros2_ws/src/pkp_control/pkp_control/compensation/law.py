@@ -15,68 +15,20 @@ Every pause latches; only :meth:`Compensator.enable` ends it.
 from __future__ import annotations
 
 from collections import deque
-from enum import StrEnum
 
-import attrs
 import numpy as np
 import pinocchio as pin
 from numpy.typing import ArrayLike
 
 from pkp_control.compensation.config import CompensationConfig
 from pkp_control.compensation.estimation import ConstantVelocity, SlowMean, Vector
+from pkp_control.compensation.goal import PATIENT, TOOL, TRACKER, CompensationState, Goal, Permit, RearmRefusedError
 from pkp_control.compensation.watch import ToolSample, Watch
 from pkp_control.kinematics import BASE, TIP, ArmKinematics, InvalidJointsError, InverseNotFoundError, Joints, checked_joints
 from pkp_control.limits import AxisRamp, MotionLimits, OutsideRangeError, Setpoint, SetpointStream, TrajectoryFailedError
-from planning_core.errors import InputError, PkpError
+from planning_core.errors import InputError
 from planning_core.geometry import RigidTransform
 
-PATIENT, TOOL, TRACKER = "patient_ref", "robot_ref", "tracker"
-
-
-class CompensationState(StrEnum):
-    """CRTK's operating states."""
-
-    DISABLED = "DISABLED"
-    ENABLED = "ENABLED"
-    PAUSED = "PAUSED"
-    FAULT = "FAULT"
-
-
-class RearmRefusedError(PkpError):
-    """Following is not started. Carries ``reasons``."""
-
-    code = "rearm_refused"
-
-
-@attrs.frozen
-class Permit:
-    """What starts or re-starts motion: a person, a fresh registration check, the same plan."""
-
-    acknowledged_by: str
-    registration_checked_s: float
-    plan_hash: str
-
-
-@attrs.frozen(eq=False)
-class Goal:
-    """What is to be held on the patient.
-
-    Args:
-        patient_from_tip: ``T_patient_ref_guide_tip``, z along the path.
-        entry_mm: distance from the tip to the path's entry, mm.
-        target_mm: distance from the tip to the path's target, mm.
-        plan_hash: the plan this comes from.
-    """
-
-    patient_from_tip: RigidTransform
-    entry_mm: float
-    target_mm: float
-    plan_hash: str
-
-    @property
-    def point_on_tool(self) -> Vector:
-        """(3,) half way along the path, in guide_tip."""
-        return np.array([0.0, 0.0, (self.entry_mm + self.target_mm) / 2])
 
 
 class Compensator:
@@ -120,7 +72,7 @@ class Compensator:
         self._ramp = AxisRamp(standoff_mm, self.config.advance_mm_s, self.config.advance_mm_s2, self.limits.period_s)
         self._history: deque[tuple[float, Joints]] = deque(maxlen=128)
         self._late = 0
-        self._now_s = -np.inf
+        self._now_s = self._clock_s = self._stopped_s = -np.inf
         self._forget()
 
     @property
@@ -134,8 +86,9 @@ class Compensator:
             raise InputError(f"the stand-off must be finite and not negative, got {standoff_mm}", standoff_mm=repr(standoff_mm))
         self._ramp.target = float(standoff_mm)
 
-    def stop(self, reason: str) -> None:
-        """Stop for a reason from outside (safety, arm's protective stop). Latches; drops the goal along the axis."""
+    def stop(self, reason: str, now_s: float) -> None:
+        """Stop for a reason from outside (safety, arm's protective stop), in any state. Latches; drops the goal along the axis."""
+        self._note(now_s)
         self._pause(reason)
 
     def enable(self, permit: Permit, now_s: float, joints: ArrayLike) -> None:
@@ -155,6 +108,8 @@ class Compensator:
             reasons.append("no operator acknowledged")
         if not 0 <= now_s - permit.registration_checked_s <= config.registration_age_s:
             reasons.append(f"registration was not checked within {config.registration_age_s:g} s")
+        if permit.registration_checked_s < self._stopped_s:
+            reasons.append("registration was not checked since the last stop")
         if permit.plan_hash != self.goal.plan_hash:
             reasons.append("another plan")
         for name, watch in self._watch.items():
@@ -177,6 +132,7 @@ class Compensator:
         watch = self._watch.get(sample.tool)
         if watch is None or not np.isfinite(now_s):
             return
+        self._note(now_s)
         pose = sample.pose
         if pose is not None and (pose.dst, pose.src) != (TRACKER, sample.tool):
             return self._pause(f"{sample.tool}: pose is T_{pose.dst}_{pose.src}")
@@ -193,6 +149,7 @@ class Compensator:
             stamp_s: when ``joints`` were measured.
             joints: (6,) rad, the arm's.
         """
+        self._note(now_s)
         try:
             measured = checked_joints(joints)
         except InvalidJointsError as error:
@@ -206,10 +163,9 @@ class Compensator:
         if self.state is not CompensationState.ENABLED:
             return self._stream.brake()
         self._now_s = now_s
-        on_path = self.deviation_mm(now_s) <= self.config.advance_tolerance_mm
-        self._ramp.step(move=on_path)
         ahead = now_s + self.config.actuation_lag_s
         try:
+            self._ramp.step(move=self.deviation_mm() <= self.config.advance_tolerance_mm)
             here = self.arm.inverse_matrix_near(self._wanted(ahead, 0.0), self._solution, most_steps=8)
             next_one = self.arm.inverse_matrix_near(self._wanted(ahead, self.limits.period_s), here, most_steps=8)
             if np.abs(here - self._began).max() > self.config.correction_rad:
@@ -221,7 +177,7 @@ class Compensator:
             self._pause(error.message, CompensationState.FAULT)
             return self._stream.brake()
 
-    def deviation_mm(self, now_s: float) -> float:
+    def deviation_mm(self) -> float:
         """Estimated distance of the tool's mid-path point from its wanted place, by the newest filtered measurements."""
         if not self._history:
             return np.inf
@@ -303,8 +259,13 @@ class Compensator:
             self.state, self.reason = state, reason
         elif self.state is CompensationState.DISABLED:
             self.reason = reason
+        self._stopped_s = self._clock_s
         self._ramp.hold()
         self._forget()
+
+    def _note(self, now_s: float) -> None:
+        if np.isfinite(now_s):
+            self._clock_s = max(self._clock_s, now_s)
 
     def _forget(self) -> None:
         config = self.config
