@@ -20,7 +20,7 @@ class PatientMotionConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    breathing_mm: float = Field(5.0, ge=0, le=5.0, description="lowest to highest; the issue's worst case")
+    breathing_mm: float = Field(5.0, ge=0, le=20.0, description="lowest to highest")
     breathing_hz: float = Field(0.25, gt=0, description="15 breaths a minute")
     breathing_power: int = Field(1, ge=1, le=3, description="n of cos^2n (Lujan 1999); 1 is a sine")
     breathing_spread: float = Field(0.05, ge=0, le=0.3, description="one sigma of a breath's length and depth, as a share")

@@ -109,7 +109,7 @@ def _closed_form(arm: ArmKinematics, flange: np.ndarray) -> Iterator[tuple[Branc
             plane = np.linalg.inv(_dh(q1, dh.d1, pi / 2)) @ flange @ np.linalg.inv(rest)
             x, y = plane[0, 3], plane[1, 3]
             c3 = (x * x + y * y - dh.a2**2 - dh.a3**2) / (2 * dh.a2 * dh.a3)
-            if abs(c3) > 1.0 + 1e-12:
+            if abs(c3) > 1.0 + 1e-9:  # a stretched arm, within rounding
                 continue
             for elbow in (1, -1):
                 q3 = elbow * acos(min(1.0, max(-1.0, c3)))
