@@ -150,8 +150,8 @@ def plan_approach(
         except LineRefusedError as error:
             return error.message
         except _NoWayError as error:
-            without.append(error.message)
-            return error.message
+            without.append(str(error))
+            return str(error)
         return None
 
     choice = choose(arm, [pose @ back for pose in poses], here, against, branches)
