@@ -80,9 +80,9 @@ def closed_loop(seed: int, model: ArmModel) -> dict[str, Any]:
     open_mm = float(np.linalg.norm(p.arm.true_tip().translation_mm - paper))
     p.run(1.2)
     p.enable()
-    p.run(1.0)
+    p.run(0.5)
     p.compensator.advance(0.0)
-    p.run(3.2)
+    p.run(2.6)
     verified = p.until_verified(6.0)
     at = p.true_error()
     held, false = [], 0
@@ -155,12 +155,16 @@ def main() -> int:
     seeds = range(options.first, options.first + options.seeds)
     with ProcessPoolExecutor(options.workers) as pool:
         if "ik" in wanted:
-            table = Table("arm", "model", "solved", "own branch found", "worst FK error, mm", "all branches, ms", "p99, ms", "one, near, ms")
+            table = Table(
+                "arm", "model", "solved", "own branch found", "worst FK error, mm", "all branches, ms", "p99, ms", "one, near, ms"
+            )
             for each in ArmModel:
                 for calibrated in (False, True):
                     r = inverse(each, calibrated)
                     cells = [f"{r[k]:.3g}" for k in ("worst", "median", "p99", "near")]
-                    table.add_row(each.value, "calibrated" if calibrated else "nominal", f"{r['solved']:.1%}", f"{r['same']:.1%}", *cells)
+                    table.add_row(
+                        each.value, "calibrated" if calibrated else "nominal", f"{r['solved']:.1%}", f"{r['same']:.1%}", *cells
+                    )
                     good &= calibrated or r["same"] == 1.0
             console.print(table)
         if "closed" in wanted:
@@ -179,7 +183,9 @@ def main() -> int:
                 table.add_row(name, *_spread(np.array([r["rms"][k] for r in rows])))
             console.print(table)
             false = sum(int(r["false"]) for r in rows)
-            console.print(f"verified {sum(bool(r['verified']) for r in rows)} of {len(rows)}; periods VERIFIED with 1 mm or 1° exceeded: {false}")
+            console.print(
+                f"verified {sum(bool(r['verified']) for r in rows)} of {len(rows)}; periods VERIFIED with 1 mm or 1° exceeded: {false}"
+            )
             for r in rows:
                 if not r["verified"] or not r["state"]:
                     console.print(f"  seed {r['seed']}: verified {r['verified']}, {r['why']}")

@@ -24,7 +24,9 @@ class PatientMotionConfig(BaseModel):
     breathing_hz: float = Field(0.25, gt=0, description="15 breaths a minute")
     breathing_power: int = Field(1, ge=1, le=3, description="n of cos^2n (Lujan 1999); 1 is a sine")
     breathing_spread: float = Field(0.05, ge=0, le=0.3, description="one sigma of a breath's length and depth, as a share")
-    breathing_way: tuple[float, float, float] = Field((0.35, 0.05, 0.93), description="direction, mostly up and a little to the head")
+    breathing_way: tuple[float, float, float] = Field(
+        (0.35, 0.05, 0.93), description="direction, mostly up and a little to the head"
+    )
     breathing_tilt_deg: float = Field(0.2, ge=0, description="turn about y with each full breath")
     shift_s: float | None = Field(None, description="when the patient shifts; None for never")
     shift_mm: tuple[float, float, float] = Field((1.0, 2.0, 0.5), description="by how much, for good")

@@ -13,7 +13,9 @@ class ArmConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: Literal["ur5", "ur5e", "ur10e"] = Field("ur5", description="row of geometry.NOMINAL")
-    length_sd_mm: float = Field(0.4, ge=0, description="assumed, one sigma of each DH length: a factory calibration differs by 0.3–1 mm")
+    length_sd_mm: float = Field(
+        0.4, ge=0, description="assumed, one sigma of each DH length: a factory calibration differs by 0.3–1 mm"
+    )
     angle_sd_deg: float = Field(0.05, ge=0, description="assumed, one sigma of each DH angle: 95 % within 0.1°")
     tool_sd_mm: float = Field(0.05, ge=0, description="assumed, guide against marker plate, per axis")
     tool_sd_deg: float = Field(0.02, ge=0, description="assumed, guide against marker plate, per axis")

@@ -50,7 +50,9 @@ class NoisyTracker:
         axes = np.array([1.0, 1.0, noise.depth_factor])
         axes /= np.linalg.norm(axes)
         self._noise = axes * np.sqrt(noise.rms_mm**2 - noise.constant_mm**2)
-        self._constant = {name: self._draw.normal(size=(4, 3)) * axes * noise.constant_mm for name in ("patient_ref", "robot_ref")}
+        self._constant = {
+            name: self._draw.normal(size=(4, 3)) * axes * noise.constant_mm for name in ("patient_ref", "robot_ref")
+        }
 
     def measure(self, tool: str, truth: RigidTransform) -> RigidTransform:
         """``T_tracker_<tool>`` by a rigid fit of noisy markers (Kabsch)."""

@@ -29,7 +29,9 @@ def feed(verifier: Verifier, frames: range, off_mm: float = 0.0, deg: float = 0.
         off = np.array([off_mm, 0, 0]) + DRAW.normal(size=3) * noise_mm
         patient = moved(PATIENT, DRAW.normal(size=3) * 1e-3)
         verifier.observe(
-            ToolSample("patient_ref", frame, stamp, patient), ToolSample("robot_ref", frame, stamp, moved(PLATE, off, deg)), stamp + 0.015
+            ToolSample("patient_ref", frame, stamp, patient),
+            ToolSample("robot_ref", frame, stamp, moved(PLATE, off, deg)),
+            stamp + 0.015,
         )
         state = verifier.verification(stamp + 0.015).state
     return state
@@ -103,11 +105,15 @@ def test_silence_ends_it_and_the_hold_begins_anew() -> None:
     assert feed(verifier, range(85, 120)) is AlignmentState.NOT_VERIFIED
 
 
-def _pair(frame: int, stamp: float, patient: RigidTransform | None, plate: RigidTransform | None) -> tuple[ToolSample, ToolSample]:
+def _pair(
+    frame: int, stamp: float, patient: RigidTransform | None, plate: RigidTransform | None
+) -> tuple[ToolSample, ToolSample]:
     return ToolSample("patient_ref", frame, stamp, patient), ToolSample("robot_ref", frame, stamp, plate)
 
 
-@pytest.mark.parametrize("what", ["patient lost", "tool lost", "frozen", "swapped", "other frames", "future", "nan", "wrong frame name"])
+@pytest.mark.parametrize(
+    "what", ["patient lost", "tool lost", "frozen", "swapped", "other frames", "future", "nan", "wrong frame name"]
+)
 def test_a_doubtful_frame_ends_it(what: str) -> None:
     verifier = Verifier(GOAL, TOOL)
     assert feed(verifier, range(1, 80)) is AlignmentState.VERIFIED

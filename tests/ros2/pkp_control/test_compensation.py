@@ -141,7 +141,9 @@ FAULTS = {
     "frozen": lambda b: setattr(b, "frozen", {"patient_ref": PATIENT}),
     "patient jumps": lambda b: setattr(b, "patient_mm", np.array([0.0, 5.0, 0.0])),
     "tool jumps": lambda b: setattr(b, "tool_mm", np.array([0.0, 5.0, 0.0])),
-    "ids swapped": lambda b: setattr(b, "frozen", {"patient_ref": _swapped(b, "robot_ref"), "robot_ref": _swapped(b, "patient_ref")}),
+    "ids swapped": lambda b: setattr(
+        b, "frozen", {"patient_ref": _swapped(b, "robot_ref"), "robot_ref": _swapped(b, "patient_ref")}
+    ),
     "stop": lambda b: b.law.stop("stop", b.now_s),
     "clock back": lambda b: b.law.step(b.now_s - 1.0, b.now_s - 1.0, b.joints),
     "clock not a number": lambda b: b.law.step(np.nan, b.now_s, b.joints),

@@ -32,7 +32,9 @@ class AlignmentConfig(BaseModel):
     fresh_s: float = Field(0.10, gt=0, description="oldest newest frame, and the longest gap between two")
     short_samples: int = Field(9, ge=1, description="frames of the short mean that revokes at once: 0.15 s")
     gross_factor: float = Field(2.5, ge=1, description="a single frame beyond limit times this revokes by itself")
-    systematic_mm: float = Field(0.15, ge=0, description="assumed: what averaging cannot remove (tracker's trueness, tool calibration)")
+    systematic_mm: float = Field(
+        0.15, ge=0, description="assumed: what averaging cannot remove (tracker's trueness, tool calibration)"
+    )
     coverage: float = Field(2.0, ge=0, description="standard errors added to the mean")
 
 

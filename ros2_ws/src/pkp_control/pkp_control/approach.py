@@ -175,7 +175,9 @@ def straight_line(
         try:
             following = arm.inverse_near(pose, here)
         except InverseNotFoundError as error:
-            raise LineRefusedError(f"{distance:.0f} mm before the place: {error.message}", at_mm=distance, reason="no joints") from error
+            raise LineRefusedError(
+                f"{distance:.0f} mm before the place: {error.message}", at_mm=distance, reason="no joints"
+            ) from error
         if np.abs(following - here).max() > config.line_stride_rad:
             raise LineRefusedError(f"{distance:.0f} mm before the place the joints jump", at_mm=distance, reason="joints jump")
         reason = checker.objection(following, near_patient=True)

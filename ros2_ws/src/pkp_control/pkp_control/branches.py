@@ -41,7 +41,9 @@ class BranchConfig(BaseModel):
     shoulder_margin_mm: float = Field(60.0, ge=0, description="wrist from joint 1's axis, less d4")
     elbow_margin_rad: float = Field(0.20, ge=0, description="from the stretched or folded elbow")
     wrist_margin_rad: float = Field(0.20, ge=0, description="joint 5 from 0 and half a turn")
-    calibration_stride_rad: float = Field(0.2, gt=0, description="a calibrated solution further from the nominal one is another branch")
+    calibration_stride_rad: float = Field(
+        0.2, gt=0, description="a calibrated solution further from the nominal one is another branch"
+    )
 
 
 @attrs.frozen(order=True)
@@ -229,7 +231,9 @@ def choose(
     for travel, number, solution in ranked:
         against = objection(solution.joints)
         if against is None:
-            reason = f"pose {number}, {solution.branch}: least travel, {travel:.2f} rad in its largest joint, of those not refused"
+            reason = (
+                f"pose {number}, {solution.branch}: least travel, {travel:.2f} rad in its largest joint, of those not refused"
+            )
             return Choice(solution, reason, refused)
         refused[f"{number}: {solution.branch}"] = against
     raise NoBranchError(

@@ -168,7 +168,13 @@ class ArmKinematics:
         return matrix
 
     def inverse_near(
-        self, target: RigidTransform, seed: ArrayLike, *, tolerance_mm: float = 1e-5, most_steps: int = 30, stride_rad: float = 0.5
+        self,
+        target: RigidTransform,
+        seed: ArrayLike,
+        *,
+        tolerance_mm: float = 1e-5,
+        most_steps: int = 30,
+        stride_rad: float = 0.5,
     ) -> Joints:
         """The joints next to ``seed`` that put guide_tip at ``target`` (Newton's method with damped, bounded steps).
 

@@ -93,7 +93,9 @@ class SetpointStream:
         if excess.max() > 0:
             joint = int(excess.argmax())
             asked, most = limits.speed_rad_s[joint], float(reach.speed[joint])
-            raise TooFastError(f"joint {joint + 1}: {asked} rad/s asked, the arm does {most:.3g}", joint=joint + 1, asked=asked, most=most)
+            raise TooFastError(
+                f"joint {joint + 1}: {asked} rad/s asked, the arm does {most:.3g}", joint=joint + 1, asked=asked, most=most
+            )
         self.limits = limits
         self._lower, self._upper = reach.lower + limits.range_margin_rad, reach.upper - limits.range_margin_rad
         self._generator = Ruckig(6, limits.period_s)
@@ -112,6 +114,25 @@ class SetpointStream:
         problem = self._problem(ControlInterface.Position)
         problem.target_position = list(wanted)
         problem.target_velocity = list(np.clip(passing, -0.5 * most, 0.5 * most))
+        following = self._advance(problem)
+        if following is None or not self._can_brake_from(following):
+            return self.brake()
+        self.setpoint = following
+        return following
+
+    def pursue(self, target: ArrayLike, speed: ArrayLike, rate_per_s: float) -> Setpoint:
+        """One period behind a moving target: its speed, and ``rate_per_s`` of the distance to it.
+
+        A target that moves is not aimed at with :meth:`toward`: the quickest way to a place just passed is back.
+
+        Raises:
+            InvalidJointsError: not finite.
+            OutsideRangeError: target outside the range.
+        """
+        most = np.asarray(self.limits.speed_rad_s)
+        chase = checked_joints(speed) + rate_per_s * (self._inside(target) - self.setpoint.joints)
+        problem = self._problem(ControlInterface.Velocity)
+        problem.target_velocity = list(np.clip(chase, -most, most))
         following = self._advance(problem)
         if following is None or not self._can_brake_from(following):
             return self.brake()
@@ -182,7 +203,9 @@ class SetpointStream:
         if self._generator.calculate(problem, trajectory) not in (Result.Working, Result.Finished):
             return False
         extrema = trajectory.position_extrema
-        return all(lo - 1e-12 <= e.min and e.max <= hi + 1e-12 for e, lo, hi in zip(extrema, self._lower, self._upper, strict=True))
+        return all(
+            lo - 1e-12 <= e.min and e.max <= hi + 1e-12 for e, lo, hi in zip(extrema, self._lower, self._upper, strict=True)
+        )
 
 
 def timed_path(waypoints: ArrayLike, reach: JointRange, limits: MotionLimits) -> Joints:

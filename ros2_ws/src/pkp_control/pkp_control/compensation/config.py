@@ -10,13 +10,22 @@ class CompensationConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    point_noise_mm: float = Field(0.2, gt=0, description="per axis, of a pose at the path: 0.25 mm RMS (Polaris Vicra) times the lever")
+    point_noise_mm: float = Field(
+        0.2, gt=0, description="per axis, of a pose at the path: 0.25 mm RMS (Polaris Vicra) times the lever"
+    )
     turn_noise_rad: float = Field(0.004, gt=0, description="per axis: that over a plate of 50 mm")
-    patient_mm_s2: float = Field(15.0, gt=0, description="one sigma of the patient's acceleration; 5 mm at 0.25 Hz has a peak of 6")
+    patient_mm_s2: float = Field(
+        15.0, gt=0, description="one sigma of the patient's acceleration; 5 mm at 0.25 Hz has a peak of 6"
+    )
     patient_rad_s2: float = Field(0.01, gt=0, description="the same for its turning")
     drift_mm_per_mm: float = Field(0.01, ge=0, description="assumed, how fast the arm's error changes along its way")
     drift_mm_per_s: float = Field(0.02, ge=0, description="assumed, how fast it changes at rest (tracker and arm warm up)")
-    actuation_lag_s: float = Field(0.018, ge=0, le=0.2, description="setpoint to motion: one period and the servo's lag; measured")
+    actuation_lag_s: float = Field(
+        0.018, ge=0, le=0.2, description="setpoint to motion: one period and the servo's lag; measured"
+    )
+    pursuit_per_s: float = Field(
+        20.0, gt=0, le=60, description="assumed: share of the distance to the goal covered in a second, 3 Hz"
+    )
     stale_s: float = Field(0.10, gt=0, description="no good pose of a tool for so long pauses; six frames at 60 Hz")
     lost_frames: int = Field(3, ge=1, description="frames in a row without a tool that pause")
     frozen_frames: int = Field(3, ge=2, description="poses in a row equal to the last bit: no tracker measures so")

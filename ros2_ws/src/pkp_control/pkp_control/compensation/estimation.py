@@ -66,7 +66,9 @@ class SlowMean:
         self._stamp_s = stamp_s
 
 
-def locate_tracker(arm: ArmKinematics, joints: ArrayLike, poses: Sequence[RigidTransform], tool_from_tip: RigidTransform) -> RigidTransform:
+def locate_tracker(
+    arm: ArmKinematics, joints: ArrayLike, poses: Sequence[RigidTransform], tool_from_tip: RigidTransform
+) -> RigidTransform:
     """``T_robot_base_tracker`` from the tool seen while the arm stands still.
 
     True near the tool, wrong by the arm's own error in angle times the distance elsewhere: enough for a law that measures the rest.

@@ -30,7 +30,6 @@ from planning_core.errors import InputError
 from planning_core.geometry import RigidTransform
 
 
-
 class Compensator:
     """The compensation law with its latch. Single-threaded; the clock is the caller's, in seconds.
 
@@ -172,7 +171,7 @@ class Compensator:
                 self._pause(f"correction beyond {self.config.correction_rad:g} rad", CompensationState.FAULT)
                 return self._stream.brake()
             self._solution = here
-            return self._stream.toward(here, (next_one - here) / self.limits.period_s)
+            return self._stream.pursue(here, (next_one - here) / self.limits.period_s, self.config.pursuit_per_s)
         except (InverseNotFoundError, OutsideRangeError, TrajectoryFailedError, InvalidJointsError) as error:
             self._pause(error.message, CompensationState.FAULT)
             return self._stream.brake()
@@ -208,7 +207,9 @@ class Compensator:
         turned = np.rad2deg(float(np.linalg.norm(self._turn.value - self._reference[1])))
         speed = float(np.linalg.norm(self._point.speed))
         if travel > config.travel_mm or turned > config.travel_deg:
-            self._pause(f"patient moved by {travel:.1f} mm and {turned:.1f}°: {config.travel_mm} mm and {config.travel_deg}° are followed")
+            self._pause(
+                f"patient moved by {travel:.1f} mm and {turned:.1f}°: {config.travel_mm} mm and {config.travel_deg}° are followed"
+            )
         elif speed > config.patient_speed_mm_s:
             self._pause(f"patient moves at {speed:.0f} mm/s: {config.patient_speed_mm_s:g} mm/s is followed")
 
