@@ -142,6 +142,7 @@ def offset_guide(seed: int) -> tuple[float, bool]:
 
 
 def main() -> int:
+    """Print the tables; 0 where all limits are reached."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--first", type=int, default=0)

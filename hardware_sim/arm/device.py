@@ -53,8 +53,8 @@ class SimulatedArm:
     """One arm, stepped with an explicit clock.
 
     A command is reached over one command period (as a vendor's servo interface does) and followed with a first-order lag inside
-    speed and acceleration limits. A command that is not finite, leaves the range, is too fast or too rough stops the arm for good,
-    until :meth:`unlock`; nothing moves by itself afterwards.
+    speed and acceleration limits. A command that is not finite, leaves the range, is too fast or too rough stops the arm until
+    :meth:`unlock`; nothing moves by itself afterwards.
 
     Args:
         config: servo and errors.

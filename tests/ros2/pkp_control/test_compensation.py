@@ -135,6 +135,7 @@ def test_it_goes_along_the_axis_only_when_told_and_slowly() -> None:
     np.testing.assert_allclose(places[-1], ARM.forward(START).translation_mm, atol=0.1)
 
 
+TOOLS = ("patient_ref", "robot_ref")
 FAULTS = {
     "patient lost": lambda b: setattr(b, "hidden", ("patient_ref",)),
     "tool lost": lambda b: setattr(b, "hidden", ("robot_ref",)),

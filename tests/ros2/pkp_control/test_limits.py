@@ -23,15 +23,20 @@ orders = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(start=inside, orders=orders)
 def test_whatever_is_asked_speed_acceleration_jerk_and_range_hold(start: np.ndarray, orders: list) -> None:
     stream = SetpointStream(REACH, LIMITS, start)
     states = [stream.setpoint]
-    for target, speed, periods in orders:
+    for target, speed, periods, pursue in orders:
         for _ in range(periods):
             try:
-                states.append(stream.brake() if isinstance(target, str) else stream.toward(target, speed))
+                if isinstance(target, str):
+                    states.append(stream.brake())
+                elif pursue and speed is not None:
+                    states.append(stream.pursue(target, speed, 20.0))
+                else:
+                    states.append(stream.toward(target, speed))
             except PkpError:
                 states.append(stream.brake())
     joints, speed, acceleration = (np.array([getattr(s, k) for s in states]) for k in ("joints", "speed", "acceleration"))

@@ -1,6 +1,6 @@
 """The way to the path: freely through the room to a stand-off on the path's axis, then straight along the axis only.
 
-The free part is RRT-connect (Kuffner and LaValle, ICRA 2000) with a seed, shortened afterwards: the same input gives the same way.
+The free part is RRT-connect (Kuffner and LaValle, ICRA 2000) with a seed, shortened afterwards: same input, same way.
 Samples of an edge lie so close that no point of the arm moves further between two of them than twice the least clearance, so
 nothing is touched in between.
 """

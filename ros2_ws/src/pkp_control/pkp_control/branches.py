@@ -163,7 +163,7 @@ def solve_all(
         wrist = flange[:3, 3] - arm.nominal.d6 * flange[:3, 2] - [0.0, 0.0, arm.nominal.d1]
         distance, reach = float(np.linalg.norm(wrist)), abs(arm.nominal.a2) + abs(arm.nominal.a3) + arm.nominal.d5
         raise UnreachableError(
-            f"no joints reach this pose: the wrist would be {distance:.0f} mm from the shoulder, the arm's reach is {reach:.0f} mm",
+            f"no joints reach this pose: the wrist would be {distance:.0f} mm from the shoulder, the reach is {reach:.0f} mm",
             distance_mm=distance,
             reach_mm=reach,
         )

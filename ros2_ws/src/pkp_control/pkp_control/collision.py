@@ -1,4 +1,4 @@
-"""Does the arm keep clear of the table, the patient, the camera and itself? Distances between the description's simple bodies (coal)."""
+"""Does the arm keep clear of table, patient, camera, cart and itself? Distances between the description's bodies (coal)."""
 
 from __future__ import annotations
 

@@ -200,7 +200,8 @@ class ArmKinematics:
         goal = self._base * pin.SE3(target[:3, :3], target[:3, 3] / MM)
         joints = np.array(seed)
         error = np.full(6, np.inf)
-        for iteration in range(most_steps):
+        taken = 0
+        for taken in range(1, most_steps + 1):  # noqa: B007 -- reported below
             pin.forwardKinematics(self.model, self.data, joints)
             here = pin.updateFramePlacement(self.model, self.data, self._tip)
             error = pin.log6(here.actInv(goal)).vector
@@ -215,10 +216,10 @@ class ArmKinematics:
                 break
         residual_mm, residual_rad = float(np.linalg.norm(error[:3]) * MM), float(np.linalg.norm(error[3:]))
         raise InverseNotFoundError(
-            f"no joints found for the tip after {iteration + 1} steps: {residual_mm:.3g} mm and {residual_rad:.3g} rad are left",
+            f"no joints found for the tip after {taken} steps: {residual_mm:.3g} mm and {residual_rad:.3g} rad are left",
             residual_mm=residual_mm,
             residual_rad=residual_rad,
-            iterations=iteration + 1,
+            iterations=taken,
         )
 
     def _table(self) -> DhTable:

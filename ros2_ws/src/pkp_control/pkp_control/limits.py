@@ -38,7 +38,7 @@ class TrajectoryFailedError(PkpError):
 
 
 class MotionLimits(BaseModel):
-    """Limits of streamed motion, well below the vendor's (180°/s): next to a patient slow is safe (FACTS 1, stopping distances)."""
+    """Limits of streamed motion, well below the vendor's (180°/s): near a patient slow is safe (FACTS 1, stopping distances)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,7 +57,7 @@ class MotionLimits(BaseModel):
 
     @classmethod
     def following(cls) -> MotionLimits:
-        """For following a patient: slower (10 mm/s at 0.8 m is 0.0125 rad/s), yet quick to change, so that the lag stays small."""
+        """For following a patient: slower (10 mm/s at 0.8 m is 0.0125 rad/s), yet quick to change, so that lag stays small."""
         return cls(speed_rad_s=(0.15,) * 6, acceleration_rad_s2=(4.0,) * 6, jerk_rad_s3=(200.0,) * 6)
 
 

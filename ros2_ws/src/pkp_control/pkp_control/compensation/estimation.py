@@ -54,6 +54,7 @@ class SlowMean:
         self._variance, self._stamp_s = np.inf, -np.inf
 
     def update(self, value: Vector, stamp_s: float, travelled_mm: float) -> None:
+        """Take a measurement made after the arm travelled so far."""
         if not np.isfinite(self._variance):
             self.value, self._variance, self._stamp_s = value.copy(), self._noise**2, stamp_s
             return
@@ -71,7 +72,7 @@ def locate_tracker(
 ) -> RigidTransform:
     """``T_robot_base_tracker`` from the tool seen while the arm stands still.
 
-    True near the tool, wrong by the arm's own error in angle times the distance elsewhere: enough for a law that measures the rest.
+    True near the tool, wrong by the arm's own error in angle times the distance elsewhere: enough where the rest is measured.
 
     Args:
         arm: kinematics.

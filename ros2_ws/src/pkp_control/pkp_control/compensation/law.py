@@ -1,8 +1,8 @@
 """Live compensation: the patient's tracked pose in, a joint setpoint out, 125 times a second, until something is doubtful.
 
 The law. With B = T_robot_base_tracker, P = T_tracker_patient_ref, D = T_patient_ref_guide_tip (the plan) and F(q) the nominal
-forward kinematics, the true tip is F(q) X, X being everything the model does not know (joint zeros, lengths, the flange, the error
-of B). X is *measured*: X = F(q at the stamp)⁻¹ B T_tracker_robot_ref T_robot_ref_guide_tip, averaged. The setpoint solves
+forward kinematics, the true tip is F(q) X, X being everything the model does not know (joint zeros, lengths, flange, the error of
+B). X is *measured*: X = F(q at the stamp)⁻¹ B T_tracker_robot_ref T_robot_ref_guide_tip, averaged. The setpoint solves
 
     F(q) X = B P(now + lag) D(depth)
 
@@ -80,13 +80,13 @@ class Compensator:
         return self._ramp.position
 
     def advance(self, standoff_mm: float) -> None:
-        """Let the tip go along its axis to ``standoff_mm`` (0: the planned place); it moves only while enabled and on its path."""
+        """Let the tip go along its axis to ``standoff_mm`` (0: the planned place); only while enabled and on its path."""
         if not np.isfinite(standoff_mm) or standoff_mm < 0:
             raise InputError(f"the stand-off must be finite and not negative, got {standoff_mm}", standoff_mm=repr(standoff_mm))
         self._ramp.target = float(standoff_mm)
 
     def stop(self, reason: str, now_s: float) -> None:
-        """Stop for a reason from outside (safety, arm's protective stop), in any state. Latches; drops the goal along the axis."""
+        """Stop for a reason from outside (safety, arm's protective stop), in any state; latches and drops the way along the axis."""
         self._note(now_s)
         self._pause(reason)
 
