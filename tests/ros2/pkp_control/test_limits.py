@@ -17,7 +17,7 @@ anything = st.one_of(st.floats(-6.4, 6.4), st.floats(allow_nan=True, allow_infin
 six = st.lists(anything, min_size=6, max_size=6)
 inside = st.lists(st.floats(-1, 1), min_size=6, max_size=6).map(lambda v: np.array(v) * (REACH.upper - 0.02))
 orders = st.lists(
-    st.tuples(st.one_of(six, inside, st.just("brake")), st.one_of(st.none(), six, inside), st.integers(1, 60)),
+    st.tuples(st.one_of(six, inside, st.just("brake")), st.one_of(st.none(), six, inside), st.integers(1, 60), st.booleans()),
     min_size=1,
     max_size=8,
 )

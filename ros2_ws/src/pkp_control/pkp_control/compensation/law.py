@@ -86,7 +86,7 @@ class Compensator:
         self._ramp.target = float(standoff_mm)
 
     def stop(self, reason: str, now_s: float) -> None:
-        """Stop for a reason from outside (safety, arm's protective stop), in any state; latches and drops the way along the axis."""
+        """Stop for a reason from outside (safety, arm's protective stop), in any state; it latches."""
         self._note(now_s)
         self._pause(reason)
 
