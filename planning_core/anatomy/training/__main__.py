@@ -12,7 +12,7 @@ from planning_core.anatomy.training import fit, refinement
 from planning_core.anatomy.training.export import write_onnx
 from planning_core.anatomy.training.sources import all_subjects
 
-STEPS = {"spine_map": 700, "vertebra": 1300, "refinement": 300}
+STEPS = {"spine_map": 700, "vertebra": 2800, "refinement": 300}
 
 
 def main() -> None:
