@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -120,7 +121,7 @@ def build(underlay: Path | None) -> None:
         lacking.append(f"python{facts['version']}-dev")
     if lacking and not apt_install(*lacking):
         stop(f"the workspace cannot be built without {', '.join(lacking)}; after installing them run ./pkp again")
-    say("building the ROS workspace (once; half a minute)")
+    say("building the ROS workspace (once; a minute or two)")
     shutil.rmtree(WORKSPACE / "install", ignore_errors=True)
     shutil.rmtree(WORKSPACE / "build", ignore_errors=True)
     python = str(PYTHON) if underlay is None else shutil.which("python3", path="/usr/bin") or sys.executable
@@ -129,7 +130,9 @@ def build(underlay: Path | None) -> None:
         *("--base-paths", *(str(p) for p in PACKAGES if p.is_dir())),
         *("--cmake-args", "-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={python}", "-Wno-dev"),
     ]
-    line = f"{source_line(underlay)} exec {' '.join(command)}"
+    if underlay is None:  # the pinned generators bear it
+        command.append("-DPKP_MSGS_FEW_PIECES=ON")
+    line = f"{source_line(underlay)} exec {shlex.join(command)}"
     run = subprocess.run(["bash", "-c", line], cwd=WORKSPACE, env=base_environment(underlay), capture_output=True, text=True)
     if run.returncode != 0:
         print((run.stdout + run.stderr)[-6000:], file=sys.stderr)
@@ -157,6 +160,8 @@ def base_environment(underlay: Path | None) -> dict[str, str]:
 
 def sourced(underlay: Path | None) -> dict[str, str]:
     """What sourcing the built workspace sets."""
+    if underlay is None:  # the pinned generators bear it
+        command.append("-DPKP_MSGS_FEW_PIECES=ON")
     line = f"{source_line(underlay)} source install/local_setup.bash; env -0"
     run = subprocess.run(
         ["bash", "-c", line], cwd=WORKSPACE, env=base_environment(underlay), capture_output=True, text=True, check=True
