@@ -21,8 +21,8 @@ from pkp_bringup.lifecycle import LifecycleClient
 from pkp_bringup.room import UP
 from planning_core.errors import InputError, PkpError
 
-LISTEN_S = 1.5
-"""Long enough for discovery and some heartbeats."""
+LISTEN_S = 4.0
+"""At most; as soon as all were heard it is enough."""
 
 
 class NothingRunsError(InputError):
@@ -74,7 +74,8 @@ def status(note: dict[str, Any]) -> dict[str, Any]:
     )
     node.create_subscription(SafetyState, names.SAFETY, safety.append, KEPT)
     client = LifecycleClient(node)
-    client.spin(LISTEN_S)
+    expected = [entry["name"] for entry in note["nodes"] if entry["lifecycle"] and Path(f"/proc/{entry['pid']}").exists()]
+    client.spin(LISTEN_S, lambda: bool(safety) and all(len(heard.get(name, ())) > 5 for name in expected))
     nodes = []
     for entry in note["nodes"]:
         beats = heard.get(entry["name"], [])

@@ -95,10 +95,14 @@ class PkpNode(LifecycleNode, Generic[Config]):
 
     def end(self) -> None:
         """Whatever the state was, everything is let go of."""
+        self.pause()
+        self._try("clean up", self.close)
+
+    def pause(self) -> None:
+        """Stop working, where it does."""
         if self.active:
             self.active = False
             self._try("deactivate", self.halt)
-        self._try("clean up", self.close)
 
     def stamp(self) -> Time:
         """Now, for a message's header."""
@@ -158,8 +162,9 @@ def main(node_class: Callable[[], PkpNode]) -> int:
     except ExternalShutdownException:
         pass
     finally:
+        node.pause()
+        executor.shutdown(timeout_sec=2.0)  # before what it waits on is destroyed
         node.end()
-        executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
     return 0

@@ -30,7 +30,7 @@ class TookTooLongError(PkpError):
 
 
 class WorkerDiedError(PkpError):
-    """The process ended without an answer. Carries ``exit_status``."""
+    """The process ended without an answer. Carries ``status``."""
 
     code = "worker_died"
 
@@ -122,7 +122,7 @@ def _received(pipe: Connection, process: BaseProcess) -> Stage | Answer:
     except EOFError:
         process.join(END_S)
         raise WorkerDiedError(
-            f"the worker ended without an answer (status {process.exitcode})", exit_status=process.exitcode
+            f"the worker ended without an answer (status {process.exitcode})", status=process.exitcode
         ) from None
 
 
