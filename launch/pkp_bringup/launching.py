@@ -10,13 +10,14 @@ from pkp_bringup.nodes import Kind, bring_up
 
 def description(kind: Kind) -> Any:
     """A LaunchDescription: each lifecycle node is configured and activated when the one before it is active."""
-    from launch import LaunchDescription
     from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler
     from launch.events import matches_action
     from launch_ros.actions import LifecycleNode, Node
     from launch_ros.event_handlers import OnStateTransition
     from launch_ros.events.lifecycle import ChangeState
     from lifecycle_msgs.msg import Transition
+
+    from launch import LaunchDescription
 
     def change(node: Any, transition: int) -> Any:
         return EmitEvent(event=ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition))
@@ -40,7 +41,9 @@ def description(kind: Kind) -> Any:
                 made.append(configure)
             else:
                 made.append(
-                    RegisterEventHandler(OnStateTransition(target_lifecycle_node=before, goal_state="active", entities=[configure]))
+                    RegisterEventHandler(
+                        OnStateTransition(target_lifecycle_node=before, goal_state="active", entities=[configure])
+                    )
                 )
             before = node
         return made

@@ -16,6 +16,9 @@ from planning_core.errors import PkpError
 CONFIGURE, ACTIVATE = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE
 DEACTIVATE, CLEANUP = Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP
 NAMES = {CONFIGURE: "configure", ACTIVATE: "activate", DEACTIVATE: "deactivate", CLEANUP: "clean up"}
+AFTER = {CONFIGURE: "inactive", ACTIVATE: "active", DEACTIVATE: "inactive", CLEANUP: "unconfigured"}
+AGAIN_S = 1.0
+"""A question that was not answered by then is asked again."""
 
 
 class NodeSilentError(PkpError):
@@ -47,13 +50,22 @@ class LifecycleClient:
     def change(self, name: str, transition: int, timeout_s: float = 10.0) -> None:
         """Ask for a transition.
 
+        A request may reach only the killed process that had this name before: it is asked again until the state is there.
+
         Raises:
             NodeSilentError, TransitionRefusedError: see there.
         """
-        request = ChangeState.Request(transition=Transition(id=transition))
-        answer = self._ask(name, ChangeState, "change_state", request, NAMES[transition], timeout_s)
-        if not answer.success:
-            raise TransitionRefusedError(f"{name} refused to {NAMES[transition]}", node=name, asked=NAMES[transition])
+        request, asked = ChangeState.Request(transition=Transition(id=transition)), NAMES[transition]
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if self.state(name, deadline - time.monotonic()) == AFTER[transition]:
+                return
+            answer = self._ask(name, ChangeState, "change_state", request, min(AGAIN_S, deadline - time.monotonic()))
+            if answer is not None and not answer.success:
+                raise TransitionRefusedError(f"{name} refused to {asked}", node=name, asked=asked)
+            if answer is not None:
+                return
+        raise self._silent(name, asked, timeout_s)
 
     def state(self, name: str, timeout_s: float = 10.0) -> str:
         """The node's lifecycle state.
@@ -61,8 +73,12 @@ class LifecycleClient:
         Raises:
             NodeSilentError: see there.
         """
-        answer = self._ask(name, GetState, "get_state", GetState.Request(), "tell its state", timeout_s)
-        return str(answer.current_state.label)
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline and self._alive(name):
+            answer = self._ask(name, GetState, "get_state", GetState.Request(), min(AGAIN_S, deadline - time.monotonic()))
+            if answer is not None:
+                return str(answer.current_state.label)
+        raise self._silent(name, "tell its state", timeout_s)
 
     def spin(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
         """Hear messages until a condition holds; returns whether it does."""
@@ -74,21 +90,27 @@ class LifecycleClient:
             self._executor.spin_once(timeout_sec=min(left, 0.05))
         return True
 
-    def _ask(self, name: str, kind: Any, service: str, request: Any, asked: str, timeout_s: float) -> Any:
+    def _ask(self, name: str, kind: Any, service: str, request: Any, timeout_s: float) -> Any:
+        """The answer, or None where there was none in time."""
         client = self._clients.get((name, kind))
         if client is None:
             client = self._clients[name, kind] = self._node.create_client(kind, f"/{name}/{service}")
         deadline = time.monotonic() + timeout_s
-        while not client.service_is_ready():
-            if time.monotonic() > deadline or not self._alive(name):
-                raise self._silent(name, asked, timeout_s)
+
+        def waiting() -> bool:
+            return time.monotonic() < deadline and self._alive(name)
+
+        while not client.service_is_ready() and waiting():
             self._executor.spin_once(timeout_sec=0.05)
+        if not client.service_is_ready():
+            return None
         future = client.call_async(request)
-        while not future.done():
-            if time.monotonic() > deadline or not self._alive(name):
-                raise self._silent(name, asked, timeout_s)
+        while not future.done() and waiting():
             self._executor.spin_once(timeout_sec=0.05)
-        return future.result()
+        if future.done():
+            return future.result()
+        client.remove_pending_request(future)
+        return None
 
     def _silent(self, name: str, asked: str, timeout_s: float) -> NodeSilentError:
         why = f"did not {asked} within {timeout_s:g} s" if self._alive(name) else f"ended before it could {asked}"

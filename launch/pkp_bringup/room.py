@@ -85,5 +85,3 @@ class Room:
         unfinished = self._folder / f".part-{UP}"
         unfinished.write_text(json.dumps(facts, indent=1) + "\n")
         unfinished.replace(self._folder / UP)
-
-

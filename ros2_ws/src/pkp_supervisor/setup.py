@@ -10,7 +10,5 @@ setup(
     packages=find_packages(),
     data_files=[("share/ament_index/resource_index/packages", [f"resource/{NAME}"]), (f"share/{NAME}", ["package.xml"])],
     zip_safe=True,
-    entry_points={
-        "console_scripts": ["supervisor = pkp_supervisor.supervisor:main", "recorder = pkp_supervisor.recorder:main"]
-    },
+    entry_points={"console_scripts": ["supervisor = pkp_supervisor.supervisor:main", "recorder = pkp_supervisor.recorder:main"]},
 )

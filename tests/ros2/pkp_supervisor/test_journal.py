@@ -25,7 +25,8 @@ def test_a_restart_mid_insertion_is_latched_and_says_where_it_was(tmp_path):
     back = journal.restore(tmp_path, 100.0)
     assert (back.phase, back.stopped_in, back.epoch) == (Phase.STOPPED, Phase.INSERT, 1)
     assert back.reason == "supervisor: restarted in insert"
-    assert not (back.motion_permitted or back.flow_permitted)
+    assert not (back.motion_permitted)
+    assert not (back.flow_permitted)
     assert (back.plan_hash, back.approved_by, back.side) == (HASH, OPERATOR, "left")
 
 

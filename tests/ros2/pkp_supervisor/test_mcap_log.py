@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip("mcap", reason="mcap comes with ./pkp ros")
 from mcap.exceptions import EndOfFile
-from mcap.stream_reader import StreamReader
 from mcap.records import Message, Schema
+from mcap.stream_reader import StreamReader
 from pkp_supervisor.mcap_log import LogLimits, Record, RotatingLog
 
 MB = 2**20
@@ -22,10 +22,9 @@ def read(folder):
     """Numbers of all messages, in files in order; a file cut short is read as far as it goes."""
     numbers = []
     for path in sorted(folder.glob("*.mcap")):
-        with path.open("rb") as file:
-            with contextlib.suppress(EndOfFile):
-                for r in StreamReader(file).records:
-                    numbers += [int.from_bytes(r.data[:8], "little")] if isinstance(r, Message) else []
+        with path.open("rb") as file, contextlib.suppress(EndOfFile):
+            for r in StreamReader(file).records:
+                numbers += [int.from_bytes(r.data[:8], "little")] if isinstance(r, Message) else []
     return numbers
 
 
@@ -47,7 +46,9 @@ def test_what_was_flushed_is_readable_though_the_file_was_never_ended(tmp_path):
 def test_files_are_closed_by_size_and_by_age_and_lose_nothing(tmp_path):
     log = RotatingLog(tmp_path, LogLimits(file_bytes=5000, file_s=10.0))
     for number in range(200):
-        log.add(record(number, size=0) if number % 2 else Record("/b", "t", "d", number.to_bytes(8, "little") + os.urandom(200), 1))
+        log.add(
+            record(number, size=0) if number % 2 else Record("/b", "t", "d", number.to_bytes(8, "little") + os.urandom(200), 1)
+        )
         log.flush(1.0)
     by_size = len(list(tmp_path.glob("*.mcap")))
     log.flush(12.0)

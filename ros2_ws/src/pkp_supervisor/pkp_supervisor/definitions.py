@@ -13,7 +13,23 @@ from planning_core.errors import InputError
 
 SEPARATOR = "=" * 80
 BUILT_IN = frozenset(
-    "bool byte char float32 float64 int8 uint8 int16 uint16 int32 uint32 int64 uint64 string wstring".split()
+    [
+        "bool",
+        "byte",
+        "char",
+        "float32",
+        "float64",
+        "int8",
+        "uint8",
+        "int16",
+        "uint16",
+        "int32",
+        "uint32",
+        "int64",
+        "uint64",
+        "string",
+        "wstring",
+    ]
 )
 FIELD = re.compile(r"^\s*(?P<type>[A-Za-z][\w/]*)(?:<=\d+)?(?:\[[^\]]*\])?\s+[a-z]\w*\s*(?![\w\s]*=)")
 FEEDBACK = "_FeedbackMessage"
@@ -73,7 +89,7 @@ def _text(type_name: str, read: Read) -> str:
             return read(package, f"msg/{short}.msg")
         action = short.removesuffix(FEEDBACK).removesuffix("_Feedback")
         if kind == "action" and short.endswith(FEEDBACK):
-            return f"unique_identifier_msgs/UUID goal_id\n{package}/action/{action}_Feedback feedback\n"
+            return f"unique_identifier_msgs/UUID goal_id\n{package}/{action}_Feedback feedback\n"
         if kind == "action":
             return re.split(r"^---\s*$", read(package, f"action/{action}.action"), flags=re.MULTILINE)[2]
     except (OSError, LookupError) as error:
@@ -88,7 +104,7 @@ def _used(text: str, owner: str) -> list[str]:
         if match and match["type"] not in BUILT_IN:
             parts = match["type"].split("/")
             package = parts[0] if len(parts) > 1 else owner.split("/")[0]
-            kind = parts[1] if len(parts) == 3 else "msg"
+            kind = "action" if owner.endswith(FEEDBACK) and parts[-1].endswith("_Feedback") else "msg"
             names.append(f"{package}/{kind}/{parts[-1]}")
     return names
 

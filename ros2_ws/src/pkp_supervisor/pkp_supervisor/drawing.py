@@ -11,7 +11,11 @@ def mermaid() -> str:
     lines = ["stateDiagram-v2", "    [*] --> preflight"]
     for here, there, needs in TABLE:
         lines.append(f"    {_name(here)} --> {_name(there)}" + (f": {', '.join(needs)}" if needs else ""))
-    lines += ["    state any_phase <<choice>>", "    any_phase --> stopped: stop, watchdog, lost evidence", "    any_phase --> fault: device fault"]
+    lines += [
+        "    state any_phase <<choice>>",
+        "    any_phase --> stopped: stop, watchdog, lost evidence",
+        "    any_phase --> fault: device fault",
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -21,7 +25,12 @@ def interlock_table() -> str:
     for phase, lock in INTERLOCKS.items():
         if phase in LATCHED:
             continue
-        words = ("yes" if lock.motion else "–", "yes" if lock.flow else "–", ", ".join(lock.needs) or "–", _name(lock.after_rearm))
+        words = (
+            "yes" if lock.motion else "–",
+            "yes" if lock.flow else "–",
+            ", ".join(lock.needs) or "–",
+            _name(lock.after_rearm),
+        )
         lines.append(f"| {_name(phase)} | {' | '.join(words)} |")
     return "\n".join(lines) + "\n"
 

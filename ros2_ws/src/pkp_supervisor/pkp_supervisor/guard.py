@@ -150,7 +150,9 @@ class CommandGuard:
                 raise OtherSupervisorError("two supervisors speak", heard=before.supervisor, also=permit.supervisor)
         elif before is not None and (permit.sequence <= before.sequence or permit.epoch < before.epoch):
             raise ReplayedError(
-                f"supervisor's word {permit.sequence} came after {before.sequence}", sequence=permit.sequence, last=before.sequence
+                f"supervisor's word {permit.sequence} came after {before.sequence}",
+                sequence=permit.sequence,
+                last=before.sequence,
             )
         self._permit = permit
 
@@ -184,9 +186,7 @@ class CommandGuard:
         if command.epoch != self._epoch:
             self._epoch, self._last = command.epoch, -1
         if command.sequence <= self._last:
-            raise ReplayedError(
-                f"command {command.sequence} came after {self._last}", sequence=command.sequence, last=self._last
-            )
+            raise ReplayedError(f"command {command.sequence} came after {self._last}", sequence=command.sequence, last=self._last)
         values = self._limits.check(command.values)
         self._last = command.sequence
         return values

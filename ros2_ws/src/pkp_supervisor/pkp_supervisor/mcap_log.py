@@ -136,9 +136,7 @@ class RotatingLog:
                 record.type_name, "ros2msg", record.definition.encode()
             )
         if record.topic not in self._channels:
-            self._channels[record.topic] = self._writer.register_channel(
-                record.topic, "cdr", self._schemas[record.type_name]
-            )
+            self._channels[record.topic] = self._writer.register_channel(record.topic, "cdr", self._schemas[record.type_name])
         self._writer.add_message(self._channels[record.topic], record.received_ns, record.data, record.received_ns)
 
     def _settle(self) -> None:

@@ -310,14 +310,16 @@ def _rearm(state: State, event: events.Rearm, now_s: float, fresh: Freshness) ->
 
 def registration_checked(state: State, now_s: float, fresh: Freshness) -> bool:
     """Whether a check measured since the stop is still fresh."""
-    return state.checked_s is not None and state.stopped_s < state.checked_s and now_s - state.checked_s <= fresh.registration_check_s
+    return (
+        state.checked_s is not None
+        and state.stopped_s < state.checked_s
+        and now_s - state.checked_s <= fresh.registration_check_s
+    )
 
 
 def _same_epoch(state: State, epoch: int) -> None:
     if epoch != state.epoch:
-        raise OldEpochError(
-            f"that was meant for the time before stop {state.epoch}: look again", given=epoch, epoch=state.epoch
-        )
+        raise OldEpochError(f"that was meant for the time before stop {state.epoch}: look again", given=epoch, epoch=state.epoch)
 
 
 def _same_plan(state: State, plan_hash: str) -> None:
