@@ -160,8 +160,6 @@ def base_environment(underlay: Path | None) -> dict[str, str]:
 
 def sourced(underlay: Path | None) -> dict[str, str]:
     """What sourcing the built workspace sets."""
-    if underlay is None:  # the pinned generators bear it
-        command.append("-DPKP_MSGS_FEW_PIECES=ON")
     line = f"{source_line(underlay)} source install/local_setup.bash; env -0"
     run = subprocess.run(
         ["bash", "-c", line], cwd=WORKSPACE, env=base_environment(underlay), capture_output=True, text=True, check=True

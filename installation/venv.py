@@ -18,7 +18,7 @@ SUPPORTED = ((3, 11), (3, 12), (3, 13))
 
 
 def prepare() -> Path:
-    """The environment's Python, after installing what is missing. A finished install is marked last, so a broken one is redone."""
+    """The environment's Python, after installing what is missing. A finished install is marked last: a broken one is redone."""
     marker, wanted = VENV / MARKER, fingerprint()
     if marker.is_file() and marker.read_text() == wanted and PYTHON.exists():
         return PYTHON

@@ -100,7 +100,7 @@ def recorded(folder):
 
     factory, by_topic = DecoderFactory(), {}
     for path in sorted(folder.glob("*.mcap")):
-        schemas, channels = {}, {}
+        schemas, channels, decoders = {}, {}, {}
         with path.open("rb") as file:
             try:
                 for r in StreamReader(file).records:
@@ -110,7 +110,9 @@ def recorded(folder):
                         channels[r.id] = r
                     elif isinstance(r, Message):
                         channel = channels[r.channel_id]
-                        decode = factory.decoder_for("cdr", schemas[channel.schema_id])
+                        decode = decoders.get(channel.schema_id)
+                        if decode is None:
+                            decode = decoders[channel.schema_id] = factory.decoder_for("cdr", schemas[channel.schema_id])
                         by_topic.setdefault(channel.topic, []).append(decode(r.data))
             except EndOfFile:
                 pass

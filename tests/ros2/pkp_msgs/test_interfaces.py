@@ -59,5 +59,5 @@ def test_definitions_of_all_topics_types_can_be_told():
     for used in ("pkp_msgs/TargetError", "geometry_msgs/Quaternion", "builtin_interfaces/Time"):
         assert text.count(f"MSG: {used}\n") == 1
     feedback = definition("pkp_msgs/action/Inject_FeedbackMessage")
-    assert "MSG: pkp_msgs/Inject_Feedback" in feedback
+    assert "MSG: pkp_msgs/InjectFeedback" in feedback
     assert "MSG: unique_identifier_msgs/UUID" in feedback

@@ -18,8 +18,6 @@ from pkp_supervisor.refusals import (
     WrongPlanError,
 )
 
-from planning_core.errors import PkpError
-
 PERMIT = Permit("one", 1, 0, True, False, "approach", "hash", "left", 10.0)
 COMMAND = Command("motion", (0.1, -0.2), 1, 0, "hash", "left", 10.02)
 NOW = 10.03
@@ -110,8 +108,7 @@ def test_whatever_goes_through_is_permitted_fresh_and_within_limits(values, made
     one = guard(attrs.evolve(PERMIT, heard_s=heard, motion=motion))
     try:
         passed = one.check(attrs.evolve(COMMAND, values=values, made_s=made), now)
-    except PkpError as error:
-        assert isinstance(error, CommandRefusedError | OldEpochError | WrongPlanError)
+    except (CommandRefusedError, OldEpochError, WrongPlanError):
         return
     assert motion
     assert passed.shape == (2,)

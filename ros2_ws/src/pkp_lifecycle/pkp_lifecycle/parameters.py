@@ -1,4 +1,4 @@
-"""ROS parameters from a frozen pydantic model: a value out of range, of the wrong type or misspelt stops the node at its start."""
+"""ROS parameters from a frozen pydantic model: one out of range, of the wrong type or misspelt ends the node at its start."""
 
 from __future__ import annotations
 

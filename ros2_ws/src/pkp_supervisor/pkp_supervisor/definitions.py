@@ -62,9 +62,14 @@ def definition(type_name: str, read: Read | None = None) -> str:
         done.add(name)
         text = _text(name, read)
         package, _, short = name.split("/")
-        texts.append(f"{SEPARATOR}\nMSG: {package}/{short}\n{text}")
+        texts.append(f"{SEPARATOR}\nMSG: {package}/{short.replace('_', '')}\n{text}")
         open_ += _used(text, name)
     return "\n".join(texts)
+
+
+def schema_name(type_name: str) -> str:
+    """The name a definition goes under; readers refuse the underscore in those of actions."""
+    return type_name.replace("_FeedbackMessage", "FeedbackMessage")
 
 
 def message_class(type_name: str) -> Any:
@@ -89,7 +94,7 @@ def _text(type_name: str, read: Read) -> str:
             return read(package, f"msg/{short}.msg")
         action = short.removesuffix(FEEDBACK).removesuffix("_Feedback")
         if kind == "action" and short.endswith(FEEDBACK):
-            return f"unique_identifier_msgs/UUID goal_id\n{package}/{action}_Feedback feedback\n"
+            return f"unique_identifier_msgs/UUID goal_id\n{package}/{action}Feedback feedback\n"
         if kind == "action":
             return re.split(r"^---\s*$", read(package, f"action/{action}.action"), flags=re.MULTILINE)[2]
     except (OSError, LookupError) as error:
@@ -104,8 +109,10 @@ def _used(text: str, owner: str) -> list[str]:
         if match and match["type"] not in BUILT_IN:
             parts = match["type"].split("/")
             package = parts[0] if len(parts) > 1 else owner.split("/")[0]
-            kind = "action" if owner.endswith(FEEDBACK) and parts[-1].endswith("_Feedback") else "msg"
-            names.append(f"{package}/{kind}/{parts[-1]}")
+            if owner.endswith(FEEDBACK) and match["type"].endswith("Feedback"):
+                names.append(owner.removesuffix("Message"))
+            else:
+                names.append(f"{package}/msg/{parts[-1]}")
     return names
 
 

@@ -14,7 +14,7 @@ from pkp_msgs.msg import RecorderState
 from pydantic import BaseModel, ConfigDict, Field
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from pkp_supervisor.definitions import NoDefinitionError, definition, message_class
+from pkp_supervisor.definitions import NoDefinitionError, definition, message_class, schema_name
 from pkp_supervisor.mcap_log import LogLimits, Record, RotatingLog
 
 LOOK_S = 0.2
@@ -83,7 +83,7 @@ class Recorder(PkpNode[RecorderConfig]):
                 self.get_logger().warning(f"{topic} is not recorded: {error.message}")
                 continue
             self._topics[topic] = self.create_subscription(
-                kind, topic, self._taker(topic, types[0], text), self._offered(topic), raw=True
+                kind, topic, self._taker(topic, schema_name(types[0]), text), self._offered(topic), raw=True
             )
 
     def _offered(self, topic: str) -> QoSProfile:
