@@ -210,7 +210,7 @@ class NothingMovesAfterAStop(RuleBasedStateMachine):
             registered = before.registered_s is not None
             assert self.acknowledged
             assert event.plan_hash == self.hash
-            assert not registered or self.checked_s is not None
+            assert not registered or (self.checked_s is not None and self.now_s - self.checked_s <= 60.0)
             self.stopped_s = None
 
     @rule(dt=st.sampled_from([0.01, 0.3, 30.0]))
@@ -257,11 +257,17 @@ class NothingMovesAfterAStop(RuleBasedStateMachine):
     def rearm(self, hash_, late):
         self.tell(events.Rearm(OPERATOR, self.state.epoch - late, hash_))
 
-    @rule()
-    def rearm_properly(self):
+    @rule(acknowledge=st.booleans(), check=st.booleans(), again=st.booleans(), wait_s=st.sampled_from([0.0, 61.0]))
+    def rearm_nearly(self, acknowledge, check, again, wait_s):
         self.now_s += 0.01
-        self.tell(events.Acknowledge(OPERATOR, self.state.epoch))
-        self.tell(events.RegistrationSeen(self.state.plan_hash, True, self.now_s))
+        if acknowledge:
+            self.tell(events.Acknowledge(OPERATOR, self.state.epoch))
+        if check:
+            self.tell(events.RegistrationSeen(self.state.plan_hash, True, self.now_s))
+        if again:
+            self.now_s += 0.01
+            self.tell(events.Stop("operator", "again"))
+        self.now_s += wait_s
         self.tell(events.Rearm(OPERATOR, self.state.epoch, self.state.plan_hash))
 
     @invariant()
