@@ -3,7 +3,8 @@ import pytest
 from pkp_supervisor import events, journal
 from pkp_supervisor.phases import Phase
 from pkp_supervisor.refusals import RearmRefusedError
-from pkp_supervisor.workflow import State, step
+from pkp_supervisor.state import State
+from pkp_supervisor.workflow import step
 
 from planning_core.case import audit
 from planning_core.case.audit import BrokenAuditError

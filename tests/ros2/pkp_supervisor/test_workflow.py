@@ -16,7 +16,8 @@ from pkp_supervisor.refusals import (
     RearmRefusedError,
     WrongPlanError,
 )
-from pkp_supervisor.workflow import CONDITIONS, TABLE, Freshness, State, signature, step
+from pkp_supervisor.state import Freshness, State
+from pkp_supervisor.workflow import CONDITIONS, TABLE, signature, step
 
 from planning_core.errors import PkpError
 
@@ -205,7 +206,10 @@ class NothingMovesAfterAStop(RuleBasedStateMachine):
             self.acknowledged = True
         elif isinstance(event, events.RegistrationSeen) and self.stopped_s is not None:
             fits = event.accepted and event.plan_hash == self.hash and self.stopped_s < event.measured_s <= self.now_s
-            self.checked_s = event.measured_s if fits else (self.checked_s if event.accepted else None)
+            if fits:
+                self.checked_s = event.measured_s
+            elif not event.accepted and event.plan_hash == self.hash:
+                self.checked_s = None
         elif isinstance(event, events.Rearm):
             registered = before.registered_s is not None
             assert self.acknowledged

@@ -11,7 +11,7 @@ import attrs
 
 from pkp_supervisor.events import PlanSeen
 from pkp_supervisor.phases import Phase
-from pkp_supervisor.workflow import State
+from pkp_supervisor.state import State
 from planning_core.case import audit
 
 EVENT = "state"

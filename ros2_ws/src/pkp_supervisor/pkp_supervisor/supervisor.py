@@ -18,8 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pkp_supervisor import events, journal, translate
 from pkp_supervisor.phases import INTERLOCKS
+from pkp_supervisor.state import Freshness, State
 from pkp_supervisor.watchdogs import Watchdogs
-from pkp_supervisor.workflow import Freshness, State, step
+from pkp_supervisor.workflow import step
 from planning_core.errors import PkpError
 
 

@@ -10,8 +10,9 @@ from pkp_msgs import msg, srv
 
 from pkp_supervisor import events
 from pkp_supervisor.phases import INTERLOCKS, Phase
+from pkp_supervisor.state import Freshness, State
 from pkp_supervisor.watchdogs import Heard
-from pkp_supervisor.workflow import Freshness, State, ahead, registration_checked, unmet
+from pkp_supervisor.workflow import ahead, registration_checked, unmet
 from planning_core.errors import PkpError
 
 Monotonic = Callable[[Time], float]
