@@ -121,7 +121,7 @@ def build(underlay: Path | None) -> None:
         lacking.append(f"python{facts['version']}-dev")
     if lacking and not apt_install(*lacking):
         stop(f"the workspace cannot be built without {', '.join(lacking)}; after installing them run ./pkp again")
-    say("building the ROS workspace (once; a minute or two)")
+    say("building the ROS workspace (once; two to four minutes)")
     shutil.rmtree(WORKSPACE / "install", ignore_errors=True)
     shutil.rmtree(WORKSPACE / "build", ignore_errors=True)
     python = str(PYTHON) if underlay is None else shutil.which("python3", path="/usr/bin") or sys.executable
@@ -130,8 +130,6 @@ def build(underlay: Path | None) -> None:
         *("--base-paths", *(str(p) for p in PACKAGES if p.is_dir())),
         *("--cmake-args", "-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={python}", "-Wno-dev"),
     ]
-    if underlay is None:  # the pinned generators bear it
-        command.append("-DPKP_MSGS_FEW_PIECES=ON")
     line = f"{source_line(underlay)} exec {shlex.join(command)}"
     run = subprocess.run(["bash", "-c", line], cwd=WORKSPACE, env=base_environment(underlay), capture_output=True, text=True)
     if run.returncode != 0:
