@@ -10,6 +10,9 @@ from hardware_sim.patient_motion import PatientMotionConfig
 from tests.ros2.pkp_control.procedure import Procedure, prepare
 
 
+pytestmark = pytest.mark.slow  # seconds each
+
+
 def positioned(seed: int, motion: PatientMotionConfig | None = None) -> Procedure:
     p = prepare(seed, standoff_mm=5.0, motion=motion)
     p.run(1.2)

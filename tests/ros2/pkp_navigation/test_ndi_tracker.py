@@ -269,7 +269,9 @@ def test_a_body_that_is_not_in_the_room_is_missing(device):
     elsewhere = ToolConfig(name="elsewhere", markers_mm=((0, 0, 0), (44, 0, 0), (0, 91, 0)))
     driver, stop = NdiTracker(TrackerConfig(port=str(device.link), tools=(elsewhere,))), threading.Event()
     stream = driver.readings(stop)
-    assert next(stream)["elsewhere"].status is ToolStatus.MISSING
+    seen = (reading["elsewhere"].status for reading in stream)
+    # a busy machine may be told of a late frame first
+    assert next(status for status in seen if status is not ToolStatus.STALE) is ToolStatus.MISSING
     stream.close()
 
 

@@ -1,0 +1,70 @@
+"""Children: each started with its own log, ended by its own id, none started twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+
+from pkp_bringup.nodes import NodeSpec
+
+END_S = 5.0
+
+
+@attrs.define
+class Child:
+    """A running node.
+
+    Args:
+        log: what it writes to standard output and error.
+    """
+
+    spec: NodeSpec
+    process: subprocess.Popen[bytes]
+    log: Path
+    ended_told: bool = False
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.process.poll() is None
+
+    def last_words(self, lines: int = 5) -> str:
+        """The end of its log."""
+        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+    def end(self) -> None:
+        """Ask it to end; kill it if it does not."""
+        if self.running:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(END_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        self.process.wait()
+
+
+def start(spec: NodeSpec, run_folder: Path, environment: dict[str, str]) -> Child:
+    """Start one node as a process of its own session, so that Ctrl-C reaches it through us, in order."""
+    parameters = run_folder / "parameters" / f"{spec.name}.yaml"
+    parameters.parent.mkdir(parents=True, exist_ok=True)
+    # JSON is YAML, and quotes what must be quoted
+    parameters.write_text(json.dumps({"/**": {"ros__parameters": spec.parameters}}) + "\n")
+    ros = ["--ros-args", "-r", f"__node:={spec.name}", *(("--params-file", str(parameters)) if spec.parameters else ())]
+    log = run_folder / "log" / f"{spec.name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"{spec.package}.{spec.module}", *ros],
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            start_new_session=True,
+            env={**os.environ, **environment, "OPENPKP_PARENT": str(os.getpid())},
+        )
+    return Child(spec, process, log)

@@ -1,0 +1,1 @@
+"""What every node shares: life, heartbeat, checked parameters, names of topics."""

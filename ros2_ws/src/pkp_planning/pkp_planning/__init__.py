@@ -1,0 +1,1 @@
+"""Ingest and planning as actions; the science is planning_core's."""

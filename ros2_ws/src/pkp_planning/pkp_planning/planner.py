@@ -1,0 +1,76 @@
+"""The planner node: reconstruction, and the whole planning walk; results lie in the case, by path and hash."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from pkp_lifecycle import names
+from pkp_lifecycle.node import KEPT, PkpNode
+from pkp_lifecycle.node import main as run
+from pkp_msgs.action import PlanCase, Reconstruct
+from pkp_msgs.msg import PlanReference
+from pydantic import BaseModel, ConfigDict, Field
+
+from pkp_planning.action_server import WorkServer
+from pkp_planning.work import Job, PlanFacts, SegmentationFacts, plan_case, reconstruct
+
+
+class PlannerConfig(BaseModel):
+    """Parameters of the planner."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    timeout_s: float = Field(600.0, gt=0, le=3600, description="for one goal")
+
+
+class Planner(PkpNode[PlannerConfig]):
+    """Serves Reconstruct and PlanCase, one goal at a time."""
+
+    NAME, CONFIG, THREADS = "planner", PlannerConfig, 3
+
+    def open(self) -> None:
+        """Offer the actions."""
+        self._plan = self.create_publisher(PlanReference, names.PLAN, KEPT)
+        busy = threading.Lock()
+        timeout_s = self.config.timeout_s
+        self._servers = [
+            WorkServer(self, Reconstruct, names.RECONSTRUCT, reconstruct, _job, _fill_segmentation, busy, timeout_s),
+            WorkServer(self, PlanCase, names.PLAN_CASE, plan_case, _job, self._fill_plan, busy, timeout_s),
+        ]
+
+    def close(self) -> None:
+        """Let go."""
+        for server in getattr(self, "_servers", ()):
+            server.destroy()
+        if hasattr(self, "_servers"):
+            self.destroy_publisher(self._plan)
+            del self._servers
+
+    def _fill_plan(self, facts: PlanFacts, result: PlanCase.Result) -> None:
+        result.plan = PlanReference(
+            case_path=facts.case_path, plan_hash=facts.plan_hash, level=facts.level, sides=list(facts.sides)
+        )
+        result.recommended_volume, result.verdict, result.reasons = facts.recommended_volume, facts.verdict, list(facts.reasons)
+        if facts.verdict != "refuse":  # a plan that must not be carried out is shown, and not offered for approval
+            self._plan.publish(result.plan)
+
+
+def _job(goal: Any) -> tuple[Job]:
+    product = goal.product if isinstance(goal, PlanCase.Goal) else ""
+    return (Job(goal.source, goal.series, goal.ct_sha256, goal.case_path, goal.level, tuple(goal.at), product),)
+
+
+def _fill_segmentation(facts: SegmentationFacts, result: Reconstruct.Result) -> None:
+    result.segmentation_path, result.segmentation_sha256 = facts.path, facts.sha256
+    result.levels, result.cut = list(facts.levels), list(facts.cut)
+    result.numbering_confidence = facts.numbering_confidence
+
+
+def main() -> int:
+    """Run the node."""
+    return run(Planner)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,56 @@
+"""The workflow drawn from its table, for docs/workflow.md (a test compares the two)."""
+
+from __future__ import annotations
+
+from pkp_supervisor.phases import INTERLOCKS, LATCHED, Phase
+from pkp_supervisor.workflow import TABLE
+
+
+def mermaid() -> str:
+    """A mermaid state diagram: solid steps of the table, stops and where each goes on after a re-arm."""
+    lines = ["stateDiagram-v2", "    [*] --> preflight"]
+    for here, there, needs in TABLE:
+        lines.append(f"    {_name(here)} --> {_name(there)}" + (f": {', '.join(needs)}" if needs else ""))
+    lines += [
+        "    state any_phase <<choice>>",
+        "    any_phase --> stopped: stop, watchdog, lost evidence",
+        "    any_phase --> fault: device fault",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def interlock_table() -> str:
+    """What each phase allows, needs, and where it goes on after a re-arm, as markdown."""
+    lines = ["| phase | motion | flow | must be heard | after re-arm |", "|---|---|---|---|---|"]
+    for phase, lock in INTERLOCKS.items():
+        if phase in LATCHED:
+            continue
+        words = (
+            "yes" if lock.motion else "–",
+            "yes" if lock.flow else "–",
+            ", ".join(lock.needs) or "–",
+            _name(lock.after_rearm),
+        )
+        lines.append(f"| {_name(phase)} | {' | '.join(words)} |")
+    return "\n".join(lines) + "\n"
+
+
+def page() -> str:
+    """docs/workflow.md."""
+    return (
+        "# Workflow\n\n"
+        "Drawn from the table in `pkp_supervisor/workflow.py`: `python -m pkp_supervisor.drawing > docs/workflow.md`.\n\n"
+        f"```mermaid\n{mermaid()}```\n\n"
+        "A stop latches and counts up the epoch; goals and commands of an older epoch are void. Re-arm = an operator's\n"
+        "acknowledgement of that very stop + a registration check measured since + the same plan hash. It starts nothing.\n"
+        "Before a registration was accepted there is nothing to check and nothing that may move.\n\n"
+        f"{interlock_table()}"
+    )
+
+
+def _name(phase: Phase) -> str:
+    return phase.name.lower()
+
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -1,0 +1,52 @@
+"""Who was heard when, and who is silent too long."""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+
+from pkp_supervisor.events import DevicesSeen
+
+
+@attrs.frozen
+class Heard:
+    """One source. ``age_s`` is infinite when it was never heard, or said that it cannot work."""
+
+    name: str
+    age_s: float
+    limit_s: float
+
+    @property
+    def silent(self) -> bool:
+        """Too old, or not a number."""
+        return not 0.0 <= self.age_s <= self.limit_s
+
+
+class Watchdogs:
+    """Keeps the time each source was last heard.
+
+    Args:
+        limits_s: for each source of this bring-up, how long it may be silent.
+    """
+
+    def __init__(self, limits_s: dict[str, float]) -> None:
+        for name, limit in limits_s.items():
+            if not (math.isfinite(limit) and limit > 0):
+                raise ValueError(f"watchdog {name}: limit {limit} s must be positive")
+        self._limits = dict(limits_s)
+        self._last = dict.fromkeys(limits_s, -math.inf)
+
+    def hear(self, name: str, now_s: float, healthy: bool = True) -> None:
+        """A source spoke; one that says it cannot work counts as silent at once. Unknown sources are ignored."""
+        if name in self._last:
+            self._last[name] = now_s if healthy else -math.inf
+
+    def ages(self, now_s: float) -> tuple[Heard, ...]:
+        """All sources with their ages, s."""
+        return tuple(Heard(name, now_s - self._last[name], limit) for name, limit in self._limits.items())
+
+    def seen(self, now_s: float, expected: tuple[str, ...] = ()) -> DevicesSeen:
+        """The event for the workflow. ``expected``: sources without which no phase that needs them can be entered."""
+        silent = [h.name for h in self.ages(now_s) if h.silent]
+        return DevicesSeen(tuple(silent) + tuple(name for name in expected if name not in self._limits))

@@ -1,0 +1,32 @@
+import math
+
+import pytest
+from pkp_supervisor.watchdogs import Watchdogs
+
+
+def test_silence_is_seen_at_its_limit():
+    watch = Watchdogs({"tracker": 0.125, "arm": 0.25})
+    assert watch.seen(0.0).silent == ("tracker", "arm")
+    watch.hear("tracker", 1.0)
+    watch.hear("arm", 1.0)
+    assert watch.seen(1.125).silent == ()
+    assert watch.seen(1.2).silent == ("tracker",)
+
+
+def test_a_source_that_says_it_cannot_work_is_silent_at_once():
+    watch = Watchdogs({"tracker": 0.1})
+    watch.hear("tracker", 1.0)
+    watch.hear("tracker", 1.01, healthy=False)
+    assert watch.seen(1.02).silent == ("tracker",)
+
+
+def test_what_nobody_listens_for_counts_as_silent_where_it_is_expected():
+    watch = Watchdogs({"arm": 0.1})
+    watch.hear("arm", 1.0)
+    assert watch.seen(1.0, expected=("tracker",)).silent == ("tracker",)
+
+
+@pytest.mark.parametrize("limit", [0.0, -1.0, math.nan, math.inf])
+def test_a_limit_that_is_none_is_refused(limit):
+    with pytest.raises(ValueError, match="tracker"):
+        Watchdogs({"tracker": limit})
