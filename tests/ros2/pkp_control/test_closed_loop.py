@@ -9,7 +9,6 @@ from hardware_sim.arm import ArmFault
 from hardware_sim.patient_motion import PatientMotionConfig
 from tests.ros2.pkp_control.procedure import Procedure, prepare
 
-
 pytestmark = pytest.mark.slow  # seconds each
 
 
