@@ -12,7 +12,6 @@ from planning_core.geometry.arrays import BoolArray, FloatArray
 
 CANAL_AREA_MM2 = (90.0, 900.0)
 CANAL_WITHIN_MM = 14.0
-ENDPLATE_SLAB_MM = 10.0
 
 
 class ModelError(PkpError):
@@ -39,7 +38,12 @@ class Canal:
 
     def behind_wall(self, points: FloatArray) -> FloatArray:
         """(...,) mm: how far points (..., 3) lie behind the posterior wall."""
-        return np.asarray(points[..., 1] - self.wall[0] - self.wall[1] * points[..., 0] - self.wall[2] * points[..., 2])
+        return behind(self.wall, points)
+
+
+def behind(wall: FloatArray, points: FloatArray) -> FloatArray:
+    """(...,) how far points (..., 3) lie behind a posterior wall y = wall[0] + wall[1] x + wall[2] z, mm along y."""
+    return np.asarray(points[..., 1] - wall[0] - wall[1] * points[..., 0] - wall[2] * points[..., 2])
 
 
 def find_canal_in(whole: DistanceField) -> Canal | None:

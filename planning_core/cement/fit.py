@@ -7,6 +7,7 @@ import numpy as np
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
+from planning_core.anatomy.body import behind
 from planning_core.anatomy.body_size import BodySize
 from planning_core.anatomy.vertebra import Vertebra
 from planning_core.cement.size import Stretch
@@ -131,11 +132,6 @@ def residual_structures(target: Vertebra) -> Residual:
     arch = (depth >= -1) & ~wall
     share = np.where(arch, ARCH_WEIGHT, 1.0) * min(1.0, area / len(points) / CORRELATED_MM2)
     return Residual(points, endplate & ~wall, arch, share)
-
-
-def behind(wall: FloatArray, points: FloatArray) -> FloatArray:
-    """(...,) how far points (..., 3) lie behind a posterior wall y = wall[0] + wall[1] x + wall[2] z, mm along y."""
-    return np.asarray(points[..., 1] - wall[0] - wall[1] * points[..., 0] - wall[2] * points[..., 2])
 
 
 def _soft(d: FloatArray, spread: float) -> FloatArray:

@@ -8,12 +8,13 @@ import attrs
 import numpy as np
 import scipy.ndimage as ndi
 
+from planning_core.anatomy.body import behind
 from planning_core.anatomy.body_size import measure_size
 from planning_core.anatomy.config import AnatomyConfig
 from planning_core.anatomy.fracture import expected_heights
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.vertebra import Heights, Spine, Vertebra
-from planning_core.cement.fit import Fit, behind, fit_neighbour, residual_structures
+from planning_core.cement.fit import Fit, fit_neighbour, residual_structures
 from planning_core.cement.size import expected_size
 from planning_core.geometry import DistanceField, Grid
 from planning_core.geometry.arrays import FloatArray

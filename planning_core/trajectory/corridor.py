@@ -6,7 +6,7 @@ import attrs
 import numpy as np
 import scipy.ndimage as ndi
 
-from planning_core.anatomy.body import endplates
+from planning_core.anatomy.body import behind, endplates
 from planning_core.anatomy.redistance import redistanced
 from planning_core.anatomy.vertebra import Side, Vertebra
 from planning_core.geometry import DistanceField, RigidTransform
@@ -95,7 +95,7 @@ class Corridor:
 
     def behind_wall(self, points: FloatArray) -> FloatArray:
         """(...,) mm that lateral points lie behind the body's posterior wall."""
-        return np.asarray(points[..., 1] - self.wall[0] - self.wall[1] * points[..., 0] - self.wall[2] * points[..., 2])
+        return behind(self.wall, points)
 
     def endplate_distance(self, points: FloatArray) -> FloatArray:
         """(...,) mm up or down to the nearer endplate, negative beyond it; infinite outside the body's core.
@@ -150,7 +150,7 @@ def corridors(vertebra: Vertebra, others: tuple[Vertebra, ...]) -> dict[Side, Co
     rows = np.abs(grid.points(np.column_stack([np.arange(grid.shape[0]), *np.zeros((2, grid.shape[0]))]))[:, 2]) < CANAL_SLAB_MM
     inside = np.argwhere((vertebra.canal.values < 0) & rows[:, None, None])
     points = grid.points(inside)
-    behind = points[:, 1] - vertebra.wall[0] - vertebra.wall[1] * points[:, 0] - vertebra.wall[2] * points[:, 2]
+    back_mm = behind(vertebra.wall, points)
     half_voxel = float(grid.spacing_mm[1]) / 2
     midline = float((points[:, 0].min() + points[:, 0].max()) / 2)
     ends = endplates(vertebra.body)
@@ -160,7 +160,7 @@ def corridors(vertebra: Vertebra, others: tuple[Vertebra, ...]) -> dict[Side, Co
     anterior = ends.y < (float(ends.y.min()) + back) / 2
     width = float(np.ptp(ends.x[anterior]))
     from_ct = [v.ct_lps_from_vertebra.inverse() @ vertebra.ct_lps_from_vertebra for v in others]
-    half_way = max(float(behind.max() + half_voxel) / 2, 2.0) / 2
+    half_way = max(float(back_mm.max() + half_voxel) / 2, 2.0) / 2
     found = {}
     for side, sign in ((Side.LEFT, 1.0), (Side.RIGHT, -1.0)):
         empty = Corridor(

@@ -19,7 +19,6 @@ SACRUM = 26  # VerSe id
 MARGIN_MM = 45
 LEAST_ML = 5.0
 LARGEST_DISC_MM = 16.0
-DISC_REACH_MM = 24.0
 
 BACKGROUND, BODY, POSTERIOR, DISC, SACRAL = range(5)
 """Classes of the spine map."""

@@ -1,5 +1,5 @@
 import os
-import time
+import threading
 
 import pytest
 from pkp_planning.worker import CancelledError, RefusedError, TookTooLongError, WorkerDiedError, run_in_process
@@ -19,8 +19,7 @@ def refuse(tell):
 
 def forever(tell):
     tell("waiting")
-    while True:
-        time.sleep(1.0)
+    threading.Event().wait()
 
 
 def die(tell):
