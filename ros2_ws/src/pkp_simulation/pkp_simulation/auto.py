@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 from pkp_control.planned_path import entry_depth_mm
-from pkp_lifecycle.node import KEPT
 from pkp_msgs import msg
-from pkp_supervisor.report import write_report
 from rclpy.node import Node
 
 from pkp_simulation.operator import Operator, Spin
@@ -19,3 +18,96 @@ from pkp_simulation.procedure import Done, Hands, Subject, carry_out
 from pkp_simulation.witness import TipError, Witness
 from planning_core.case.plan import Plan
 from planning_core.errors import PkpError
+
+TRUTH_S = 10.0
+LIMIT_MM = 1.0
+
+
+@attrs.frozen
+class Truth:
+    """What was true when one side's pin went in: the guide against the plan, and the registration at the target."""
+
+    tip: TipError
+    registration_mm: float
+    predicted_mm: float
+
+
+def carry_out_and_compare(
+    node: Node, spin: Spin, hands: Hands, subject: Subject, doses_ml: Callable[[msg.PlanReference], dict[str, float]]
+) -> dict[str, Any]:
+    """Carry a procedure through; what comes back says how far it came, whatever the end was."""
+    began = time.monotonic()
+    operator, witness = Operator(node, spin), Witness(node)
+    done, truths = Done(), dict[str, Truth]()
+
+    def inserted(side: str) -> None:
+        truths[side] = _compare(witness, done, side)
+
+    error: PkpError | None = None
+    try:
+        operator.wait("the simulated room's truth", witness.ready(), TRUTH_S)
+        carry_out(operator, hands, subject, done, doses_ml, inserted)
+    except PkpError as refusal:
+        error = refusal
+    return {**_facts(done, truths, witness, error), "seconds": round(time.monotonic() - began, 2)}
+
+
+def _compare(witness: Witness, done: Done, side: str) -> Truth:
+    plan = Plan.load(done.plan.case_path, done.plan.plan_hash)
+    path = next(p for p in plan.paths if p.side == side)
+    entry, target = np.array(path.entry_mm), np.array(path.target_mm)
+    assert done.registration is not None
+    predicted = next(e.bound_95 for e in done.registration.target_errors if e.side == side)
+    return Truth(
+        witness.tip_error(entry, target, entry_depth_mm(path)),
+        witness.registration_error_mm(done.registration, target),
+        predicted * 1e3,
+    )
+
+
+def _facts(done: Done, truths: dict[str, Truth], witness: Witness, error: PkpError | None) -> dict[str, Any]:
+    sides = {
+        one.side: {
+            "measured_mm": {"entry": _r(one.entry_mm), "target": _r(one.target_mm)},
+            "planned_ml": _r(one.planned_ml, 4),
+            "delivered_ml": _r(one.delivered_ml, 4),
+            "peak_kpa": _r(one.peak_kpa, 1),
+        }
+        for one in done.sides
+    }
+    for side, truth in truths.items():
+        sides.setdefault(side, {}).update(
+            true_tip_error_mm={"entry": _r(truth.tip.entry_mm), "target": _r(truth.tip.target_mm)},
+            true_angle_error_deg=_r(truth.tip.angle_deg),
+            true_registration_error_mm=_r(truth.registration_mm),
+            predicted_target_error_mm=_r(truth.predicted_mm),
+        )
+    worst = {
+        "entry": _worst(t.tip.entry_mm for t in truths.values()),
+        "target": _worst(t.tip.target_mm for t in truths.values()),
+    }
+    given = sum(one.delivered_ml for one in done.sides)
+    return {
+        "verified": done.reported and len(truths) == len(done.plan.sides),
+        "true_tip_error_mm": worst,
+        "true_angle_error_deg": _worst(t.tip.angle_deg for t in truths.values()),
+        "predicted_target_error_mm": _worst(t.predicted_mm for t in truths.values()),
+        "planned_ml": _r(sum(one.planned_ml for one in done.sides), 4),
+        "delivered_ml": _r(given, 4),
+        "true_delivered_ml": None if witness.delivered_ml is None else _r(witness.delivered_ml, 4),
+        "peak_kpa": _worst((one.peak_kpa for one in done.sides), 1),
+        "level": done.plan.level,
+        "plan_hash": done.plan.plan_hash,
+        "verdict": done.verdict,
+        "sides": sides,
+        "faults": [] if error is None else [error.as_dict()],
+    }
+
+
+def _r(value: float, digits: int = 3) -> float | None:
+    return round(value, digits) if math.isfinite(value) else None
+
+
+def _worst(values: Any, digits: int = 3) -> float | None:
+    known = list(values)
+    return _r(max(known), digits) if known else None

@@ -106,8 +106,10 @@ def carry_out(
         inserted(side)
         operator.confirm_insertion(done.plan, side)
         hands.hold_breath(False)  # the sleeve is open now
-        operator.advance(Phase.INJECT)
-        given = inject(operator, hands, done.plan, side, doses[side])
+        given = Inject.Result()
+        if doses[side] > 0:  # a level that needs no cement may still be reached, for a biopsy
+            operator.advance(Phase.INJECT)
+            given = inject(operator, hands, done.plan, side, doses[side])
         done.sides.append(
             SideDone(
                 side,
