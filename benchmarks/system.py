@@ -82,7 +82,11 @@ def table(runs: list[dict[str, Any]]) -> Table:
         inside = np.array([side["true_registration_error_mm"] <= side["predicted_target_error_mm"] for side in judged])
         made.add_row("registration within its 95 % bound", f"{inside.mean():.1%}", f">= {COVERED:.0%}")
         registered = np.array([side["true_registration_error_mm"] for side in judged])
-        made.add_row("registration's true error, median / 95 %", f"{np.median(registered):.2f} / {np.percentile(registered, 95):.2f} mm", "")
+        made.add_row(
+            "registration's true error, median / 95 %",
+            f"{np.median(registered):.2f} / {np.percentile(registered, 95):.2f} mm",
+            "",
+        )
     doses = [side for side in sides if side.get("delivered_ml") is not None]
     if doses:
         off = np.array([side["delivered_ml"] - side["planned_ml"] for side in doses])

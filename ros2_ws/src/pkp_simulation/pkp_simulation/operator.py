@@ -107,9 +107,7 @@ class Operator:
             raise NotDoneError(f"{name}: {answer.error_msg}", asked=name, refused_code=answer.error_code)
         return answer
 
-    def do(
-        self, kind: Any, name: str, goal: Any, timeout_s: float, heard: Callable[[Any], None] = lambda feedback: None
-    ) -> Any:
+    def do(self, kind: Any, name: str, goal: Any, timeout_s: float, heard: Callable[[Any], None] = lambda feedback: None) -> Any:
         """Carry an action through and return its result; ``heard`` gets each feedback. A stop calls it off.
 
         Raises:

@@ -168,6 +168,4 @@ def _curves(heard: list[Recorded], row: Any) -> dict[str, Curve]:
         values = row(one.message)
         if values is not None:
             by_side.setdefault(one.message.side, []).append((one.heard_s, values))
-    return {
-        side: Curve(np.array([t for t, _ in rows]), np.array([v for _, v in rows])) for side, rows in sorted(by_side.items())
-    }
+    return {side: Curve(np.array([t for t, _ in rows]), np.array([v for _, v in rows])) for side, rows in sorted(by_side.items())}
