@@ -9,18 +9,18 @@ from typing import Any
 
 import attrs
 import numpy as np
-from pkp_control.planned_path import entry_depth_mm
+from pkp_control.compensation.goal import PATIENT
+from pkp_control.planned_path import CT, load_plan, path_of, planned_goal
 from pkp_msgs import msg
 from rclpy.node import Node
 
 from pkp_simulation.operator import Operator, Spin
 from pkp_simulation.procedure import Done, Hands, Subject, carry_out
 from pkp_simulation.witness import TipError, Witness
-from planning_core.case.plan import Plan
 from planning_core.errors import PkpError
+from planning_core.geometry import RigidTransform
 
 TRUTH_S = 10.0
-LIMIT_MM = 1.0
 
 
 @attrs.frozen
@@ -53,13 +53,14 @@ def carry_out_and_compare(
 
 
 def _compare(witness: Witness, done: Done, side: str) -> Truth:
-    plan = Plan.load(done.plan.case_path, done.plan.plan_hash)
-    path = next(p for p in plan.paths if p.side == side)
+    plan = load_plan(done.plan.case_path, done.plan.plan_hash)
+    path = path_of(plan, side)
     entry, target = np.array(path.entry_mm), np.array(path.target_mm)
+    depth_mm = planned_goal(plan, side, RigidTransform(PATIENT, CT, np.eye(4))).entry_mm
     assert done.registration is not None
     predicted = next(e.bound_95 for e in done.registration.target_errors if e.side == side)
     return Truth(
-        witness.tip_error(entry, target, entry_depth_mm(path)),
+        witness.tip_error(entry, target, depth_mm),
         witness.registration_error_mm(done.registration, target),
         predicted * 1e3,
     )
