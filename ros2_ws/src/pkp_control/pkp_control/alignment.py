@@ -97,6 +97,8 @@ class Verifier:
         self._frames: deque[_Frame] = deque(maxlen=4096)
         self._frame_number, self._since_s = -1, -np.inf
         self._last: np.ndarray | None = None
+        self._bounded: tuple[int, float] | None = None
+        self._bounds_now: tuple[float, float, float] | None = None
 
     def observe(self, patient: ToolSample, tool: ToolSample, now_s: float) -> None:
         """Both tools of one frame. A frame that does not serve ends a verification; a replayed or late one is no frame at all."""
@@ -158,7 +160,9 @@ class Verifier:
         if held:
             mean = np.linalg.norm(np.mean([f.errors for f in held], axis=0), axis=1)
             means = (float(mean[0]), float(mean[1]), float(mean[2]))
-        bounds = self._bounds(held)
+        if self._bounded != (self._frame_number, self._since_s):
+            self._bounded, self._bounds_now = (self._frame_number, self._since_s), self._bounds(held)
+        bounds = self._bounds_now
         reason = self._objection(now_s, held, bounds)
         state = AlignmentState.NOT_VERIFIED if reason else AlignmentState.VERIFIED
         so_far = held[-1].stamp_s - self._since_s if held and np.isfinite(self._since_s) else 0.0
@@ -167,21 +171,19 @@ class Verifier:
     def _bounds(self, held: list[_Frame]) -> tuple[float, float, float] | None:
         """How far the truth may be off, (entry mm, target mm, angle degrees); None before there is enough to say so.
 
-        The mean's scatter is that about a straight course; the course itself, the guide's or patient's motion within the hold
-        time, counts as an error of its own: the guide is anywhere along it.
+        The camera scatters anew in each frame, a guide or patient that moves does not: what neighbouring frames have in common
+        about the mean is motion, and the guide is anywhere within it.
         """
         if len(held) < self.config.least_samples:
             return None
-        errors, times = np.array([f.errors for f in held]), np.array([f.stamp_s for f in held])
-        times = times - times.mean()
-        slope = np.tensordot(times, errors, axes=(0, 0)) / (times**2).sum()
-        left = errors - errors.mean(axis=0) - times[:, None, None] * slope
-        scatter = np.einsum("nra,nrb->rab", left, left) / (len(held) - 2) / len(held)
-        course = slope * (times[-1] - times[0])
+        errors = np.array([f.errors for f in held])
+        left, count = errors - errors.mean(axis=0), len(held)
+        total = np.einsum("nra,nrb->rab", left, left) / (count - 1)
+        shared = np.mean([np.einsum("nra,nrb->rab", left[:-k], left[k:]) / (count - k) for k in _NEIGHBOURS], axis=0)
+        moving = _positive((shared + shared.transpose(0, 2, 1)) / 2)
         depths = (self.goal.entry_mm, self.goal.target_mm)
         constant = constant_covariances(held[-1].patient, held[-1].tool, self._tool, depths, self._markers, self.config.sight)
-        spread = constant + scatter + course[:, :, None] * course[:, None, :] / 12
-        entry, target, angle = farthest(errors.mean(axis=0), spread, self._times)
+        entry, target, angle = farthest(errors.mean(axis=0), constant + total / count + moving, self._times)
         return float(entry), float(target), float(angle)
 
     def _objection(self, now_s: float, held: list[_Frame], bounds: tuple[float, float, float] | None) -> str | None:
@@ -204,3 +206,13 @@ class Verifier:
 
     def _revoke(self) -> None:
         self._since_s = -np.inf
+
+
+_NEIGHBOURS = (1, 2, 3)
+"""Frames apart: a servo and a breathing patient hardly change in 50 ms."""
+
+
+def _positive(covariances: np.ndarray) -> np.ndarray:
+    """(..., 3, 3) without negative variance, which chance alone makes."""
+    values, vectors = np.linalg.eigh(covariances)
+    return np.asarray(np.einsum("...ab,...b,...cb->...ac", vectors, np.maximum(values, 0.0), vectors))
