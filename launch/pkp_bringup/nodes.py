@@ -44,6 +44,7 @@ def bring_up(kind: Kind, run_folder: Path, watch: tuple[str, ...] = ()) -> tuple
         NodeSpec("recorder", "pkp_supervisor", "recorder", {"folder": str(run_folder / "record")}),
         NodeSpec("ct_ingest", "pkp_planning", "ct_ingest"),
         NodeSpec("planner", "pkp_planning", "planner"),
+        NodeSpec("arm", "pkp_control", "arm"),
         NodeSpec("verification", "pkp_control", "verification", verification),
         NodeSpec("injector", "pkp_control", "injector", {"port": ports[kind], "journal_folder": str(run_folder)}),
         NodeSpec("supervisor", "pkp_supervisor", "supervisor", supervisor),

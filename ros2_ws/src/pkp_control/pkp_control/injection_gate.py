@@ -95,6 +95,19 @@ class InjectionGate:
             permit = self._guard.permit
             return permit is not None and self._guard.may("flow", now_s) and _of(permit) == order
 
+    def why_not(self, order: Order, now_s: float) -> str:
+        """Why cement may not flow for this order, with the numbers."""
+        permit = self._guard.permit
+        if permit is None:
+            return "the supervisor was never heard"
+        if permit.epoch != order.epoch:
+            return f"stop {permit.epoch} of the supervisor"
+        if not permit.flow:
+            return f"the supervisor permits no flow in {permit.phase}"
+        if _of(permit) != order:
+            return "the supervisor speaks of another plan or side"
+        return f"the supervisor was last heard {now_s - permit.heard_s:.3f} s ago"
+
     def closed(self, order: Order, now_s: float) -> bool:
         """Whether the switch is held for this order now."""
         with self._lock:

@@ -138,7 +138,7 @@ class InjectionRunner:
             if order is None or self._given_up:
                 stop, why = Stop.ORDERED, self._given_up or "nobody ordered it"
             elif not self._gate.permits(order, now):
-                stop, why = Stop.ORDERED, "no permit of the supervisor"
+                stop, why = Stop.ORDERED, self._gate.why_not(order, now)
                 self._quiet = state.phase in (Phase.READY, Phase.HELD) and self._gate.ended(order, now)
             else:
                 closed = self._gate.closed(order, now)
