@@ -37,9 +37,15 @@ def bring_up(kind: Kind, run_folder: Path, watch: tuple[str, ...] = ()) -> tuple
     supervisor: dict[str, Any] = {"run_folder": str(run_folder)}
     if watch:
         supervisor["watch"] = list(watch)
+    # simulated spheres sit where they are drawn: calibrated tools, where the default allows for ones that are not
+    verification = {"marker_mm": [0.03, 0.03, 0.03]} if kind == "sim" else {}
+    ports = {"sim": str(run_folder / "sim/injector"), "hardware": "/dev/ttyUSB0"}
     return (
         NodeSpec("recorder", "pkp_supervisor", "recorder", {"folder": str(run_folder / "record")}),
         NodeSpec("ct_ingest", "pkp_planning", "ct_ingest"),
         NodeSpec("planner", "pkp_planning", "planner"),
+        NodeSpec("arm", "pkp_control", "arm"),
+        NodeSpec("verification", "pkp_control", "verification", verification),
+        NodeSpec("injector", "pkp_control", "injector", {"port": ports[kind], "journal_folder": str(run_folder)}),
         NodeSpec("supervisor", "pkp_supervisor", "supervisor", supervisor),
     )

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from tests.ros2.running import need_ros, ros_node, until
 
 pytestmark = pytest.mark.ros
+WATCHED = ("tracker", "arm", "injector", "registration", "verification")
 
 
 @pytest.fixture
@@ -164,9 +165,7 @@ def test_a_killed_supervisor_comes_back_latched_and_says_where_it_was(room, ros,
     node, _ = ros
     safety, commands = listen(node, SafetyState, names.SAFETY), listen(node, StateCommand, names.STATE_COMMAND)
     speak = node.create_publisher(Heartbeat, names.HEARTBEAT, 10)
-    node.create_timer(
-        0.05, lambda: [speak.publish(Heartbeat(node=f"/{n}", healthy=True)) for n in ("tracker", "arm", "injector")]
-    )
+    node.create_timer(0.05, lambda: [speak.publish(Heartbeat(node=f"/{n}", healthy=True)) for n in WATCHED])
 
     first = room("supervisor")
     first.start()
