@@ -9,6 +9,8 @@ import attrs
 
 Kind = Literal["sim", "hardware"]
 KINDS: tuple[Kind, ...] = ("sim", "hardware")
+TRACKER_PORT = "/dev/ttyUSB0"
+"""The camera's serial line where no parameter names another (assumed)."""
 
 
 @attrs.frozen
@@ -28,18 +30,24 @@ class NodeSpec:
     lifecycle: bool = True
 
 
-def bring_up(kind: Kind, run_folder: Path, watch: tuple[str, ...] = ()) -> tuple[NodeSpec, ...]:
+def bring_up(kind: Kind, run_folder: Path, watch: tuple[str, ...] = (), sim_folder: Path | None = None) -> tuple[NodeSpec, ...]:
     """The nodes in pipeline order: the recorder hears everything, the supervisor speaks last and falls silent first.
 
     Args:
         watch: nodes whose silence the supervisor takes for a stop.
+        sim_folder: where simulated devices offer their lines; ``sim`` in the run folder by default.
     """
     supervisor: dict[str, Any] = {"run_folder": str(run_folder)}
     if watch:
         supervisor["watch"] = list(watch)
+    sim_folder = sim_folder or run_folder / "sim"
     return (
         NodeSpec("recorder", "pkp_supervisor", "recorder", {"folder": str(run_folder / "record")}),
         NodeSpec("ct_ingest", "pkp_planning", "ct_ingest"),
         NodeSpec("planner", "pkp_planning", "planner"),
+        NodeSpec(
+            "tracker", "pkp_navigation", "tracker", {"port": str(sim_folder / "tracker") if kind == "sim" else TRACKER_PORT}
+        ),
+        NodeSpec("registration", "pkp_navigation", "registration"),
         NodeSpec("supervisor", "pkp_supervisor", "supervisor", supervisor),
     )
