@@ -11,6 +11,7 @@ import attrs
 from planning_core.geometry import RigidTransform
 from planning_core.registration.tracked import PLATE, REFERENCE, Sighting, TrackedPose
 
+ROBOT_REF = "robot_ref"
 LONGEST = 60 * 60 * 10
 """Frames kept: ten minutes at 60 Hz."""
 
@@ -20,12 +21,11 @@ class CameraFrame:
     """One frame: the tools that were tracked in it.
 
     Args:
-        number: the device's. stamp_s: acquisition, host clock, s. stamp_ns: the same as it came, ns.
+        number: the device's. stamp_s: acquisition, host clock, s.
     """
 
     number: int
     stamp_s: float
-    stamp_ns: int
     tools: Mapping[str, TrackedPose]
 
 
@@ -74,9 +74,6 @@ class CameraRecord:
         both = [f for f in frames if {ROBOT_REF, REFERENCE} <= f.tools.keys()]
         step = max(1, -(-len(both) // most))
         return tuple(Sighting(_as_plate(f.tools[ROBOT_REF]), f.tools[REFERENCE]) for f in both[::-1][::step][::-1])
-
-
-ROBOT_REF = "robot_ref"
 
 
 def _as_plate(seen: TrackedPose) -> TrackedPose:

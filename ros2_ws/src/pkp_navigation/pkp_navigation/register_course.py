@@ -1,7 +1,7 @@
 """The course of a registration and of its check, step by step; nothing here knows of messages.
 
-REGISTER: camera frames from the beginning on → a scan → the plate in both → the plan carried to the scan → the check bead touched →
-judged for every side. CHECK: the same bead touched again, judged through the standing registration.
+REGISTER: camera frames from the beginning on → a scan → the plate in both → the plan carried to the scan → the check bead
+touched → judged for every side. CHECK: the same bead touched again, judged through the standing registration.
 """
 
 from __future__ import annotations
@@ -155,8 +155,8 @@ class Equipment:
     """What the course works with.
 
     Args:
-        reference_markers_mm, probe_markers_mm: (m, 3) of the tools. touch_within_mm: tips held further off the check point than this
-            are not meant as a touch of it. max_scan_age_s: of a scan that is given by its path.
+        reference_markers_mm, probe_markers_mm: (m, 3) of the tools. touch_within_mm: tips held further off the check point than
+            this are not meant as a touch of it. max_scan_age_s: of a scan that is given by its path.
     """
 
     camera: CameraRecord
@@ -243,11 +243,10 @@ def _with_scan(tools: Equipment, attendant: Attendant, job: ScanJob, began_s: fl
             raise StaleScanError(
                 f"the scan is {age:.0f} s old, at most {tools.max_scan_age_s:g} s is allowed: scan again", age_s=age
             )
+        count = 0
         while len(tools.camera.sightings(SIGHTINGS_OF_A_GIVEN_SCAN)) < SIGHTINGS_OF_A_GIVEN_SCAN:
             attendant.go_on(stage)
-            tools.camera.after(0, WAIT_S)
-            attendant.go_on(stage)
-            threading.Event().wait(WAIT_S)
+            _, count = tools.camera.after(count, WAIT_S)
         return job
     while (scan := tools.scans.wait(WAIT_S)) is None:
         attendant.go_on(stage)

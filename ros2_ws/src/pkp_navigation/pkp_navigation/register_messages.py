@@ -42,7 +42,7 @@ def camera_frame(message: ToolPoseArray, stamp_s: float) -> CameraFrame | None:
         if not sound or tool.frame_number != message.frame_number or tool.header.stamp != stamp or tool.tool in tools:
             return None
         tools[tool.tool] = TrackedPose(pose_transform(tool.tool, values), message.frame_number, stamp_s, millimetres(tool.rms))
-    return CameraFrame(message.frame_number, stamp_s, stamp.sec * 10**9 + stamp.nanosec, tools)
+    return CameraFrame(message.frame_number, stamp_s, tools)
 
 
 def time_message(nanoseconds: int) -> Time:

@@ -6,15 +6,14 @@ import math
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 from pkp_lifecycle import names
 from pkp_lifecycle.node import KEPT, LATEST, PkpNode
 from pkp_lifecycle.node import main as run
-from pkp_lifecycle.worker import CancelledError, RefusedError, TookTooLongError, run_in_process
+from pkp_lifecycle.worker import CancelledError, RefusedError
 from pkp_msgs.action import Register
 from pkp_msgs.msg import CtReference, RegistrationResult, ToolPoseArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -22,7 +21,8 @@ from tf2_msgs.msg import TFMessage
 
 from pkp_navigation import register_messages as messages
 from pkp_navigation.camera_record import CameraRecord
-from pkp_navigation.examine_scan import Examined, ScanJob, examine
+from pkp_navigation.examine_scan import ScanJob
+from pkp_navigation.register_attendant import Attendant
 from pkp_navigation.register_course import (
     Equipment,
     NotRegisteredError,
@@ -37,6 +37,7 @@ from pkp_navigation.register_course import (
 from pkp_navigation.tool_file import PATIENT_REF, PROBE_TIP, load_tool
 from planning_core.errors import InputError, PkpError
 from planning_core.registration.check_bead import CheckBeadConfig
+from planning_core.registration.config import RegistrationConfig, TrackerConfig
 from planning_core.registration.plate import BUILT_IN, load_plate
 from planning_core.registration.touch import TouchConfig
 
@@ -56,6 +57,9 @@ class RegistrationNodeConfig(BaseModel):
     patient_ref: str = Field("", description="tool file of the patient reference; empty: the project's own")
     probe_tip: str = Field("", description="tool file of the probe; empty: the project's own")
     plate: str = Field("", description="plate file; empty: the project's own ruler")
+    marker_error_mm: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
+        (0.07, 0.07, 0.22), description="one marker's sigma along the camera's x, y and depth; a Vega has half (assumed)"
+    )
     max_frame_age_s: float = Field(0.25, gt=0, le=1, description="a camera frame older than this when it comes is not used")
     max_scan_age_s: float = Field(600.0, gt=0, description="of a scan given by its path (assumed)")
     touch_frames: int = Field(60, ge=60, le=1000, description="in a row with the probe held still")
@@ -83,6 +87,7 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
             TouchConfig(frames=config.touch_frames, still_mm=config.touch_still_mm),
             config.touch_within_mm,
             config.max_scan_age_s,
+            RegistrationConfig(tracker=TrackerConfig(fle_mm=config.marker_error_mm)),
         )
         self._busy = threading.Lock()
         self._standing: Standing | None = None
@@ -140,7 +145,7 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
 
     def _execute(self, handle: ServerGoalHandle) -> Register.Result:
         result, goal, limits = Register.Result(), handle.request, self._tools.config.acceptance
-        attendant = _Attendant(self, handle, goal.timeout or self.config.timeout_s)
+        attendant = Attendant(handle, self._camera, lambda: self.active, goal.timeout or self.config.timeout_s)
         try:
             verdict = self._worked_out(goal, attendant)
             stamp = messages.time_message(self._stamp_ns(verdict.touch.stamp_s))
@@ -166,7 +171,7 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
             self._busy.release()
         return result
 
-    def _worked_out(self, goal: Register.Goal, attendant: _Attendant) -> Verdict:
+    def _worked_out(self, goal: Register.Goal, attendant: Attendant) -> Verdict:
         if goal.purpose not in (goal.REGISTER, goal.CHECK) or goal.method not in ("plate", ""):
             raise MethodNotHereError(f"method {goal.method!r} is not offered here: plate is", method=goal.method)
         plan = read_plan(goal.plan.case_path, goal.plan.plan_hash)
@@ -183,40 +188,6 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
 
     def _stamp_ns(self, monotonic_s: float) -> int:
         return self.get_clock().now().nanoseconds - int((time.monotonic() - monotonic_s) * 1e9)
-
-
-class _Attendant:
-    """The course's ear at the action: feedback, cancel, time, and the worker."""
-
-    def __init__(self, node: RegistrationNode, handle: ServerGoalHandle, timeout_s: float) -> None:
-        self._node, self._handle, self._timeout_s = node, handle, timeout_s
-        self.began_s, self._told_s = time.monotonic(), 0.0
-
-    def tell(self, stage: str) -> None:
-        self._told_s = time.monotonic()
-        _, poses = self._node._camera.after(0, 0.0)
-        feedback: Any = Register.Feedback(stage=stage, poses_used=poses, elapsed=self._told_s - self.began_s)
-        self._handle.publish_feedback(feedback)
-
-    def go_on(self, stage: str) -> None:
-        now = time.monotonic()
-        if self._handle.is_cancel_requested or not self._node.active:
-            raise CancelledError(f"called off in {stage}", stage=stage)
-        if now - self.began_s > self._timeout_s:
-            raise TookTooLongError(f"not done after {self._timeout_s:g} s (in {stage})", stage=stage, timeout_s=self._timeout_s)
-        if now - self._told_s > 1.0:
-            self.tell(stage)
-
-    def examine(self, job: ScanJob) -> Examined:
-        left_s = max(0.1, self._timeout_s - (time.monotonic() - self.began_s))
-        value: Examined = run_in_process(
-            examine,
-            (job,),
-            lambda stage, _: self.tell(stage),
-            lambda: self._handle.is_cancel_requested or not self._node.active,
-            left_s,
-        )
-        return value
 
 
 def main() -> int:
