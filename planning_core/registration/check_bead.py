@@ -46,19 +46,10 @@ def choose_check_bead(scanned: PlateInScan, target_lps_mm: ArrayLike, config: Ch
     """
     config = config or CheckBeadConfig()
     target = frozen_vector(target_lps_mm)
-    plate = scanned.fit.src_mm
-    beads = [scanned.search.beads[n] for n in scanned.match.extra]
-    free = [b for b in beads if np.linalg.norm(plate - b.centre_lps_mm, axis=1).min() >= config.off_plate_mm]
+    free = other_beads(scanned, config)
     near = sorted((float(np.linalg.norm(b.centre_lps_mm - target)), n) for n, b in enumerate(free))
-    if not near or near[0][0] > config.within_mm:
-        nearest = near[0][0] if near else None
-        said = f"the nearest of {len(near)} is {nearest:.0f} mm away" if nearest is not None else "the scan shows none"
-        raise NoCheckBeadError(
-            f"a steel bead within {config.within_mm:g} mm of the target is needed as check point, {said}: fix one and scan again",
-            found=len(near),
-            nearest_mm=nearest,
-            within_mm=config.within_mm,
-        )
+    if near[0][0] > config.within_mm:
+        raise _none(len(near), near[0][0], config)
     if len(near) > 1 and near[1][0] - near[0][0] < config.lead_mm:
         raise AmbiguousCheckBeadError(
             f"two beads lie {near[0][0]:.0f} and {near[1][0]:.0f} mm from the target: which is the check point? "
@@ -67,3 +58,28 @@ def choose_check_bead(scanned: PlateInScan, target_lps_mm: ArrayLike, config: Ch
             lead_mm=config.lead_mm,
         )
     return free[near[0][1]]
+
+
+def other_beads(scanned: PlateInScan, config: CheckBeadConfig | None = None) -> tuple[Bead, ...]:
+    """Beads that are not the plate's and stand clear of it; at least one.
+
+    Raises:
+        NoCheckBeadError: there is none.
+    """
+    config = config or CheckBeadConfig()
+    plate = scanned.fit.src_mm
+    beads = [scanned.search.beads[n] for n in scanned.match.extra]
+    free = tuple(b for b in beads if np.linalg.norm(plate - b.centre_lps_mm, axis=1).min() >= config.off_plate_mm)
+    if not free:
+        raise _none(0, None, config)
+    return free
+
+
+def _none(found: int, nearest_mm: float | None, config: CheckBeadConfig) -> NoCheckBeadError:
+    said = "the scan shows none" if nearest_mm is None else f"the nearest of {found} is {nearest_mm:.0f} mm away"
+    return NoCheckBeadError(
+        f"a steel bead within {config.within_mm:g} mm of the target is needed as check point, {said}: fix one and scan again",
+        found=found,
+        nearest_mm=nearest_mm,
+        within_mm=config.within_mm,
+    )

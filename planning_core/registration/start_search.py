@@ -43,6 +43,7 @@ class StartSearchConfig(BaseModel):
     range_hu: tuple[float, float] = Field((-200.0, 1200.0), description="air and metal count as no more than this")
     min_in_view: float = Field(0.9, gt=0, le=1, description="share of the bone that the scan must show")
     places: int = Field(8, ge=2, description="best places that are refined")
+    worth: float = Field(0.6, ge=0, lt=1, description="share of the best place's first correlation below which none is refined")
     apart_mm: float = Field(10.0, gt=0, description="places nearer than this are one; a vertebra is 20 mm and more away")
     refine_mm: tuple[PositiveFloat, ...] = Field((4.0, 2.0), description="voxels of the refinement")
     lead: float = Field(
@@ -254,6 +255,7 @@ def _peaks(
     peak = (best == ndi.maximum_filter(best, size=wide)) & (best > 0)
     index = np.argwhere(peak)
     order = np.argsort(-best[peak])[: config.places]
+    order = order[best[peak][order] >= config.worth * best.max()]
     centre = vertebra.ct_lps_from_vertebra.translation_mm
     out = []
     for k in index[order]:

@@ -60,11 +60,7 @@ def write_image(hu, grid, path):
 
 def sealed_plan(vertebra, ct_sha256):
     """A plan of which only what registration reads is meant."""
-    zero = dict.fromkeys(
-        "defect_ml defect_ml_low defect_ml_high liquid_ml liquid_ml_low liquid_ml_high recommended_ml recommended_ml_low "
-        "recommended_ml_high fill_percent expansion body_ml ideal_body_ml sliver_ml retropulsed_ml".split(),
-        0.0,
-    )
+    zero = {name: 0.0 for name, field in Plan.model_fields.items() if field.is_required() and field.annotation is float}
     heights = HeightsMm.of(vertebra.heights)
     place = vertebra.ct_lps_from_vertebra.apply
     paths = tuple(
@@ -124,7 +120,7 @@ def sealed_plan(vertebra, ct_sha256):
 
 
 def planned_room(folder):
-    patient = generate(PatientSpec(seed=2, spacing_mm=(1.4, 1.4, 2.0), fracture=None))
+    patient = generate(PatientSpec(seed=2, spacing_mm=(1.8, 1.8, 2.5), fracture=None))
     ct_path = write_image(patient.hu, patient.grid, folder / "planning.nii.gz")
     ct = load_ct(ct_path)
     segmentation = from_labels(np.where(patient.labels == 26, 0, patient.labels), ct.grid)

@@ -41,21 +41,21 @@ class Listener:
         return next(t for t in self.arrays[-1][1].tools if t.tool == name)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def camera():
     with running_tracker("--seed", "7", "--scene", "tests.ros2.pkp_navigation.scenes:breathing_with_plate") as device:
         yield device
 
 
-@pytest.fixture
-def heard(camera, tmp_path):
+@pytest.fixture(scope="module")
+def heard(camera, tmp_path_factory):
     need_ros()
     from pkp_bringup.nodes import NodeSpec
     from pkp_bringup.room import Room
 
     with ros_node() as (node, environment):
         spec = NodeSpec("tracker", "pkp_navigation", "tracker", {"port": str(camera.link)})
-        room = Room((spec,), tmp_path / "run", node, environment, lambda words: None)
+        room = Room((spec,), tmp_path_factory.mktemp("run"), node, environment, lambda words: None)
         listener = Listener(node, room)
         listener.node = node
         try:

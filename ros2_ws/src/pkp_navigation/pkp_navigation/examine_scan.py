@@ -22,7 +22,7 @@ from planning_core.imaging.ingest import load_ct
 from planning_core.imaging.volume import CtVolume
 from planning_core.registration.beads import Bead
 from planning_core.registration.carry import Carried, carry_by_intensity
-from planning_core.registration.check_bead import CheckBeadConfig, choose_check_bead
+from planning_core.registration.check_bead import CheckBeadConfig, choose_check_bead, other_beads
 from planning_core.registration.config import RegistrationConfig
 from planning_core.registration.plate import BUILT_IN, load_plate
 from planning_core.registration.registration import PlateInScan, find_plate
@@ -99,6 +99,7 @@ def examine(job: ScanJob, tell: Callable[[str], None]) -> Examined:
         raise OtherScanError("the scan is not the one that was announced", expected=job.scan_sha256, found=scan.sha256)
     tell("beads")
     scanned = find_plate(scan, load_plate(Path(job.plate) if job.plate else BUILT_IN), config)
+    other_beads(scanned, job.check_bead)  # without one there is nothing to wait for
     tell("carrying the plan")
     vertebra = planned_vertebra(Case(Path(job.case_path)), job.plan)
     carried, notes = None, ("the plan was made on this scan",)
