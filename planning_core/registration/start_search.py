@@ -165,7 +165,7 @@ def _places(preop: CtVolume, vertebra: Vertebra, intraop: CtVolume, config: Star
         most_seen = max(most_seen, share)
         better = score > best
         best[better], which[better] = score[better], number
-    if most_seen < config.min_in_view:
+    if most_seen < config.min_in_view or best.max() <= 0:
         raise VertebraNotInScanError(
             f"the scan shows at most {most_seen:.0%} of {vertebra.level.value}, {config.min_in_view:.0%} are needed: "
             "bring it into the field and scan again",
