@@ -76,6 +76,17 @@ def load_segmentation(case: Case, key: str) -> SpineSegmentation | None:
         return None
 
 
+def kept_segmentation(case: Case) -> SpineSegmentation | None:
+    """The newest segmentation that the case keeps, whatever it depended on; ``None`` without one that can be read."""
+    for path in sorted((case.path / "stages").glob("segmentation-*.npz"), key=lambda p: p.stat().st_mtime_ns, reverse=True):
+        try:
+            with np.load(path) as arrays:
+                return _segmentation(arrays)
+        except DAMAGED:
+            continue
+    return None
+
+
 def _segmentation(arrays: NpzFile) -> SpineSegmentation:
     shape = tuple(int(n) for n in arrays["shape"])
     labels = np.frombuffer(zlib.decompress(arrays["labels"].tobytes()), np.uint8).reshape(shape)
