@@ -15,6 +15,7 @@ import attrs
 from planning_core.anatomy.segmentation import SpineSegmentation
 from planning_core.case import audit
 from planning_core.case.folder import Case
+from planning_core.case.inputs import link_ct
 from planning_core.case.plan import Plan, make_plan
 from planning_core.errors import PkpError
 from planning_core.imaging.volume import CtVolume
@@ -50,6 +51,8 @@ def run(request: Request, open_case: Callable[[str], Case], progress: Progress =
     case = open_case(ct.sha256 if ct is not None else str(labels_sha256))
     with case.writing():
         case.claim(ct.sha256 if ct is not None else None, labels_sha256)
+        if request.ct is not None:
+            link_ct(case, request.ct, request.series)
         with refusals_on_record(case, request):
             plan = walk(request, ct, labels_sha256, case, clock)
     return Outcome(plan, clock.seconds)

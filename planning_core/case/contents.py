@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from planning_core.case import audit
+from planning_core.case import audit, revisions
 from planning_core.case.dicom_seg import write_dicom_seg
 from planning_core.case.exports import write_labels, write_surfaces
 from planning_core.case.folder import Case
@@ -20,7 +20,11 @@ def fill(case: Case, subject: Subject, plan: Plan, identity: PatientIdentity | N
     Args:
         subject: what the plan was made from. identity: shown in the report when given;
             the DICOM SEG then belongs to the patient's study.
+
+    Raises:
+        TamperedPlanError: a kept revision of this very plan was altered; then nothing is replaced.
     """
+    revisions.check(case, plan)
     case.withdraw()
     write_labels(case, subject.segmentation)
     write_surfaces(case, subject.surfaces)
@@ -29,5 +33,6 @@ def fill(case: Case, subject: Subject, plan: Plan, identity: PatientIdentity | N
     drawings = draw_all(subject)
     case.write("report.html", render(subject, plan, drawings, identity))
     case.write("report.png", sheet(plan, drawings).png())
-    case.write("plan.json", plan.to_json().encode())
+    revisions.keep(case, plan)
+    case.write(revisions.NEWEST, plan.to_json().encode())
     audit.record(case.path, "planned", level=plan.level, verdict=plan.verdict, plan_hash=plan.plan_hash, software=plan.software)
