@@ -1,4 +1,4 @@
-"""Which nodes a bring-up has, in the order they come up; ``./pkp up`` and the launch files both read this."""
+"""Which processes a bring-up has, in the order they come up; ``./pkp up`` and the launch files both read this."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any, Literal
 
 import attrs
 
-Kind = Literal["sim", "hardware"]
-KINDS: tuple[Kind, ...] = ("sim", "hardware")
+Kind = Literal["sim", "gazebo", "hardware"]
+KINDS: tuple[Kind, ...] = ("sim", "gazebo", "hardware")
+TRACKER_PORT, INJECTOR_PORT = "/dev/ttyUSB0", "/dev/ttyUSB1"
+"""Serial lines of the devices in a hospital where no parameter names others (assumed)."""
+CARM = "CARM"
 
 
 @attrs.frozen
@@ -19,6 +22,7 @@ class NodeSpec:
         name: of the node. package, module: what ``python -m package.module`` runs.
         parameters: of the node; checked by itself at its start.
         lifecycle: it is configured and activated in turn; a simulated device is not.
+        arguments: of a simulated device that is no node; it gets these words instead of ROS arguments.
     """
 
     name: str
@@ -26,26 +30,104 @@ class NodeSpec:
     module: str
     parameters: dict[str, Any] = attrs.field(factory=dict)
     lifecycle: bool = True
+    arguments: tuple[str, ...] | None = None
 
 
-def bring_up(kind: Kind, run_folder: Path, watch: tuple[str, ...] = ()) -> tuple[NodeSpec, ...]:
-    """The nodes in pipeline order: the recorder hears everything, the supervisor speaks last and falls silent first.
+@attrs.frozen
+class SimulatedRoom:
+    """Where the simulated devices of a room offer their lines, and what they are.
 
     Args:
-        watch: nodes whose silence the supervisor takes for a stop.
+        folder: short, since it holds local sockets; ``room.json`` lies in it. seed: of the devices.
+        epoch_s: zero of the room's time on the monotonic clock. camera: of the tracker.
+        dicom_port: on which scans are received; 0 without C-arm.
+        injector_speed: device seconds in a second. cement_age_s: since mixing, as the injector comes up.
     """
+
+    folder: Path
+    seed: int = 1
+    epoch_s: float = 0.0
+    camera: str = "spectra"
+    dicom_port: int = 0
+    injector_speed: float = 1.0
+    cement_age_s: float = 240.0
+
+    @property
+    def tracker(self) -> Path:
+        """The simulated tracker's serial line; its faults are at ``tracker.control``."""
+        return self.folder / "tracker"
+
+    @property
+    def injector(self) -> Path:
+        """The simulated injector's serial line; its faults are at ``injector.control``."""
+        return self.folder / "injector"
+
+    @property
+    def carm(self) -> Path:
+        """Where the C-arm is told to scan."""
+        return self.folder / "carm.control"
+
+
+def bring_up(
+    kind: Kind, run_folder: Path, watch: tuple[str, ...] = (), room: SimulatedRoom | None = None
+) -> tuple[NodeSpec, ...]:
+    """Simulated devices first, then the nodes in pipeline order: the recorder hears everything, the supervisor speaks last and
+    falls silent first.
+
+    Args:
+        watch: nodes whose silence the supervisor takes for a stop; empty: its own list.
+        room: of the simulated devices; where there is none they are not started.
+    """
+    devices = () if room is None or kind == "hardware" else simulated_devices(kind, room)
+    return (*devices, *nodes(kind, run_folder, watch, room))
+
+
+def simulated_devices(kind: Kind, room: SimulatedRoom) -> tuple[NodeSpec, ...]:
+    """Processes at the far end of each wire."""
+    folder = room.folder
+    tracker = ("--link", room.tracker, "--control", f"{room.tracker}.control", "--scene", "hardware_sim.room.scene:scene")
+    tracker = (*tracker, "--seed", room.seed, "--camera", room.camera, "--epoch", room.epoch_s)
+    injector = ("--link", room.injector, "--seed", room.seed, "--speed", room.injector_speed, "--mixed-ago", room.cement_age_s)
+    arm = {"sim_folder": str(folder), "mirror": kind == "gazebo"}  # in Gazebo the arm is there: its joints are only followed
+    specs = [
+        NodeSpec("arm_sim", "pkp_simulation", "arm_controller", arm, lifecycle=False),
+        _device("tracker_sim", "hardware_sim", "tracker", *tracker),
+        _device("injector_sim", "hardware_sim", "injector", *injector),
+    ]
+    if room.dicom_port:
+        peer = f"127.0.0.1:{room.dicom_port}"
+        specs.append(
+            _device("carm_sim", "hardware_sim", "carm", "--room", folder, "--control", room.carm, "--peer", peer, "--ae", CARM)
+        )
+    return tuple(specs)
+
+
+def nodes(kind: Kind, run_folder: Path, watch: tuple[str, ...], room: SimulatedRoom | None) -> tuple[NodeSpec, ...]:
+    """The lifecycle nodes; the same on hardware but for where their lines are."""
+    simulated = kind != "hardware"
+    folder = room.folder if room is not None else run_folder / "sim"
     supervisor: dict[str, Any] = {"run_folder": str(run_folder)}
     if watch:
         supervisor["watch"] = list(watch)
+    ingest: dict[str, Any] = {"received_folder": str(run_folder / "received")}
+    if room is not None and room.dicom_port:
+        ingest |= {"dicom_port": room.dicom_port, "peers": [f"{CARM}@127.0.0.1"]}
     # simulated spheres sit where they are drawn: calibrated tools, where the default allows for ones that are not
-    verification = {"marker_mm": [0.03, 0.03, 0.03]} if kind == "sim" else {}
-    ports = {"sim": str(run_folder / "sim/injector"), "hardware": "/dev/ttyUSB0"}
+    verification = {"marker_mm": [0.03, 0.03, 0.03]} if simulated else {}
+    tracker = str(folder / "tracker") if simulated else TRACKER_PORT
+    injector = str(folder / "injector") if simulated else INJECTOR_PORT
     return (
         NodeSpec("recorder", "pkp_supervisor", "recorder", {"folder": str(run_folder / "record")}),
-        NodeSpec("ct_ingest", "pkp_planning", "ct_ingest"),
+        NodeSpec("ct_ingest", "pkp_planning", "ct_ingest", ingest),
         NodeSpec("planner", "pkp_planning", "planner"),
+        NodeSpec("tracker", "pkp_navigation", "tracker", {"port": tracker}),
+        NodeSpec("registration", "pkp_navigation", "registration"),
         NodeSpec("arm", "pkp_control", "arm"),
         NodeSpec("verification", "pkp_control", "verification", verification),
-        NodeSpec("injector", "pkp_control", "injector", {"port": ports[kind], "journal_folder": str(run_folder)}),
+        NodeSpec("injector", "pkp_control", "injector", {"port": injector, "journal_folder": str(run_folder)}),
         NodeSpec("supervisor", "pkp_supervisor", "supervisor", supervisor),
     )
+
+
+def _device(name: str, package: str, module: str, *arguments: object) -> NodeSpec:
+    return NodeSpec(name, package, module, lifecycle=False, arguments=tuple(str(a) for a in arguments))

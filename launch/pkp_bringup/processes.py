@@ -51,16 +51,12 @@ class Child:
 
 def start(spec: NodeSpec, run_folder: Path, environment: dict[str, str]) -> Child:
     """Start one node as a process of its own session, so that Ctrl-C reaches it through us, in order."""
-    parameters = run_folder / "parameters" / f"{spec.name}.yaml"
-    parameters.parent.mkdir(parents=True, exist_ok=True)
-    # JSON is YAML, and quotes what must be quoted
-    parameters.write_text(json.dumps({"/**": {"ros__parameters": spec.parameters}}) + "\n")
-    ros = ["--ros-args", "-r", f"__node:={spec.name}", *(("--params-file", str(parameters)) if spec.parameters else ())]
+    words = list(spec.arguments) if spec.arguments is not None else _ros_arguments(spec, run_folder)
     log = run_folder / "log" / f"{spec.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", f"{spec.package}.{spec.module}", *ros],
+            [sys.executable, "-m", f"{spec.package}.{spec.module}", *words],
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=sink,
@@ -68,3 +64,14 @@ def start(spec: NodeSpec, run_folder: Path, environment: dict[str, str]) -> Chil
             env={**os.environ, **environment, "OPENPKP_PARENT": str(os.getpid())},
         )
     return Child(spec, process, log)
+
+
+def _ros_arguments(spec: NodeSpec, run_folder: Path) -> list[str]:
+    named = ["--ros-args", "-r", f"__node:={spec.name}"]
+    if not spec.parameters:
+        return named
+    parameters = run_folder / "parameters" / f"{spec.name}.yaml"
+    parameters.parent.mkdir(parents=True, exist_ok=True)
+    # JSON is YAML, and quotes what must be quoted
+    parameters.write_text(json.dumps({"/**": {"ros__parameters": spec.parameters}}) + "\n")
+    return [*named, "--params-file", str(parameters)]

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import numpy as np
 from pkp_control.compensation.goal import PATIENT
+from pkp_control.dose import share_ml
 from pkp_control.planned_path import CT, load_plan, path_of, planned_goal
 from pkp_msgs import msg
 from rclpy.node import Node
@@ -21,6 +22,7 @@ from planning_core.errors import PkpError
 from planning_core.geometry import RigidTransform
 
 TRUTH_S = 10.0
+LEAST_ML = 0.1
 
 
 @attrs.frozen
@@ -33,7 +35,7 @@ class Truth:
 
 
 def carry_out_and_compare(
-    node: Node, spin: Spin, hands: Hands, subject: Subject, doses_ml: Callable[[msg.PlanReference], dict[str, float]]
+    node: Node, spin: Spin, hands: Hands, subject: Subject, say: Callable[[str], None] = lambda words: None
 ) -> dict[str, Any]:
     """Carry a procedure through; what comes back says how far it came, whatever the end was."""
     began = time.monotonic()
@@ -49,7 +51,17 @@ def carry_out_and_compare(
         carry_out(operator, hands, subject, done, doses_ml, inserted)
     except PkpError as refusal:
         error = refusal
+        say(refusal.message)
     return {**_facts(done, truths, witness, error), "seconds": round(time.monotonic() - began, 2)}
+
+
+def doses_ml(reference: msg.PlanReference) -> dict[str, float]:
+    """Liquid for each side of a plan, nothing where the level needs none."""
+    plan = load_plan(reference.case_path, reference.plan_hash)
+    sides = list(reference.sides)
+    if plan.recommended_ml < LEAST_ML:
+        return dict.fromkeys(sides, 0.0)
+    return {side: share_ml(plan.recommended_ml, sides, side) for side in sides}
 
 
 def _compare(witness: Witness, done: Done, side: str) -> Truth:
