@@ -25,7 +25,8 @@ def generate_launch_description():
     for action in (
         DeclareLaunchArgument("arm", default_value="ur5"),
         IncludeLaunchDescription(
-            PythonLaunchDescriptionSource(str(gazebo)), launch_arguments={"gz_args": f"-r {described / 'gazebo/room.sdf'}"}.items()
+            PythonLaunchDescriptionSource(str(gazebo)),
+            launch_arguments={"gz_args": f"-r {described / 'gazebo/room.sdf'}"}.items(),
         ),
         Node(package="robot_state_publisher", executable="robot_state_publisher", parameters=[{"robot_description": room}]),
         Node(package="ros_gz_sim", executable="create", arguments=["-topic", "robot_description", "-name", "room"]),

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
 import attrs
+
+from planning_core.errors import InputError
 
 Kind = Literal["sim", "gazebo", "hardware"]
 KINDS: tuple[Kind, ...] = ("sim", "gazebo", "hardware")
 TRACKER_PORT, INJECTOR_PORT = "/dev/ttyUSB0", "/dev/ttyUSB1"
 """Serial lines of the devices in a hospital where no parameter names others (assumed)."""
 CARM = "CARM"
+DEVICES = "devices.json"
+
+
+class NoRoomError(InputError):
+    """A folder in which no simulated room was made ready. Carries ``folder``."""
+
+    code = "no_room"
 
 
 @attrs.frozen
@@ -51,6 +61,24 @@ class SimulatedRoom:
     dicom_port: int = 0
     injector_speed: float = 1.0
     cement_age_s: float = 240.0
+
+    def write(self) -> Path:
+        """Into its own folder, for a launch file that is started later."""
+        place = self.folder / DEVICES
+        place.write_text(json.dumps(attrs.asdict(self, filter=lambda field, _: field.name != "folder"), indent=1) + "\n")
+        return place
+
+    @classmethod
+    def read(cls, folder: Path) -> SimulatedRoom:
+        """As it was written.
+
+        Raises:
+            NoRoomError: nothing usable was.
+        """
+        try:
+            return cls(folder.resolve(), **json.loads((folder / DEVICES).read_text()))
+        except (OSError, ValueError, TypeError) as error:
+            raise NoRoomError(f"no simulated room was made ready in {folder}: {error}", folder=str(folder)) from error
 
     @property
     def tracker(self) -> Path:

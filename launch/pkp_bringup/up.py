@@ -113,7 +113,8 @@ def _run(given: argparse.Namespace, folder: Path, asked: threading.Event) -> dic
 
 def _patient(given: argparse.Namespace, folder: Path, stack: ExitStack) -> tuple[Subject, SimulatedRoom]:
     from pkp_simulation.patients import made_up, of_case
-    from pkp_simulation.setting import INJECTOR_SPEED, simulated_room
+
+    from pkp_bringup.setting import INJECTOR_SPEED, simulated_room
 
     subject, field = made_up(given.seed, folder) if given.case is None else of_case(given.case)
     speed = INJECTOR_SPEED if given.auto else 1.0

@@ -158,4 +158,3 @@ class InjectionGate:
 
 def _of(permit: Permit) -> Order:
     return Order(permit.plan_hash, permit.side, permit.epoch)
-
