@@ -134,6 +134,10 @@ class SimulatedArm:
         """``T_robot_base_robot_ref`` as it is; what a simulated tracker looks at."""
         return self.geometry.marker_plate(self._link)
 
+    def true_flange(self) -> FloatArray:
+        """(4, 4) robot_base ← robot_flange as it is, mm; with ``geometry`` it gives both of the above at the cost of one."""
+        return self.geometry.flange(self._link)
+
     def inject(self, fault: ArmFault, amount: float | None = None) -> None:
         """A fault now. ``amount``: lag in s (0.15), or the first shoulder joint's zero error in rad (0.02)."""
         if fault is ArmFault.PROTECTIVE_STOP:

@@ -104,6 +104,11 @@ class RoomMotion:
             return None
         return np.array(placed[-1].values[:3]), placed[-1].values[3]
 
+    @property
+    def still_from_s(self) -> float | None:
+        """From when the held breath leaves the patient still; None while breathing."""
+        return self._holds[-1][0] if self._holds and self._holds[-1][1] == np.inf else None
+
     def _probe_turn(self) -> FloatArray:
         camera = self._layout.world_from_tracker
         steeper = Rotation.from_rotvec(np.deg2rad(PROBE_OFF_CAMERA_DEG) * -camera.rotation[:, 0])
