@@ -68,7 +68,11 @@ class RoomMotion:
 
     def world_from_patient_ref(self, time_s: float) -> RigidTransform:
         """``T_world_patient_ref``; bumps stay."""
-        pose = self.displacement(time_s) @ self._layout.world_from_patient_ref
+        return self.displacement(time_s) @ self.clamped(time_s)
+
+    def clamped(self, time_s: float) -> RigidTransform:
+        """``T_world_patient_ref`` on the patient at rest, with the bumps so far."""
+        pose = self._layout.world_from_patient_ref
         for event in self._bumps:
             share = eased((time_s - event.time_s) / BUMP_TAKES_S)
             if share > 0:

@@ -49,7 +49,7 @@ class RoomWriter:
             part.write_bytes(start.astype("<f8").tobytes())
             part.chmod(0o600)
             part.replace(path)
-        self._all = np.memmap(path, dtype="<f8", mode="r+", shape=(SIZE,))
+        self._all = np.memmap(path, dtype="<f8", mode="r+", shape=(SIZE,)).view(np.ndarray)
         self._ring = self._all[HEADER : HEADER + SAMPLES * SAMPLE].reshape(SAMPLES, SAMPLE)
         self._events = self._all[HEADER + SAMPLES * SAMPLE :].reshape(EVENTS, EVENT)
         self._written, self._happened = int(self._all[1]), int(self._all[2])
@@ -105,7 +105,7 @@ class RoomReader:
         path = folder / SHARED_FILE
         if not _belongs(path, epoch_s):
             raise SharedRoomError(f"there is no {SHARED_FILE} of this room yet", epoch_s=epoch_s)
-        self._all = np.memmap(path, dtype="<f8", mode="r", shape=(SIZE,))
+        self._all = np.memmap(path, dtype="<f8", mode="r", shape=(SIZE,)).view(np.ndarray)
         self._ring = self._all[HEADER : HEADER + SAMPLES * SAMPLE].reshape(SAMPLES, SAMPLE)
         self._events = self._all[HEADER + SAMPLES * SAMPLE :].reshape(EVENTS, EVENT)
         self._heard = 0

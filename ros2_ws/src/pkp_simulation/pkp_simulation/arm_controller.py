@@ -34,8 +34,8 @@ from planning_core.errors import PkpError
 
 REFUSED_STATUS = 2
 COMMANDS = QoSProfile(depth=8)
-SPIN_EVERY = 4
-"""Steps between two looks at the action's requests."""
+SPIN_EVERY, SPIN_IDLE = 2, 10
+"""Steps between two looks at the action's requests, while a trajectory runs or has just been asked for, and otherwise."""
 
 
 class ArmControllerConfig(BaseModel):
@@ -100,13 +100,15 @@ class ArmController(Node):
         self._states.publish(message)
 
     def _publish_truth(self) -> None:
-        stamp, message = self._stamp().to_msg(), TFMessage()
-        for name, pose in self.bench.truth().items():
+        stamp, message, truth = self._stamp().to_msg(), TFMessage(), self.bench.truth()
+        poses = np.array(list(truth.values()))
+        turns, places = Rotation.from_matrix(poses[:, :3, :3]).as_quat().tolist(), (poses[:, :3, 3] / 1e3).tolist()
+        for name, (x, y, z), turn in zip(truth, places, turns, strict=True):
             one = TransformStamped(child_frame_id=name)
             one.header.stamp, one.header.frame_id = stamp, "world"
-            place, turn = one.transform.translation, one.transform.rotation
-            place.x, place.y, place.z = (pose.translation_mm / 1e3).tolist()
-            turn.x, turn.y, turn.z, turn.w = Rotation.from_matrix(pose.rotation).as_quat().tolist()
+            one.transform.translation.x, one.transform.translation.y, one.transform.translation.z = x, y, z
+            q = one.transform.rotation
+            q.x, q.y, q.z, q.w = turn
             message.transforms.append(one)
         self._truth.publish(message)
 
@@ -138,7 +140,7 @@ def main() -> int:
         while not asked.is_set() and not (steps % 100 == 0 and _orphaned()):
             node.step(due_s)
             steps += 1
-            if steps % SPIN_EVERY == 0:
+            if steps % (SPIN_EVERY if node.trajectories.busy else SPIN_IDLE) == 0:
                 executor.spin_once(timeout_sec=0.0)
             now_s = time.monotonic()
             due_s += period_s

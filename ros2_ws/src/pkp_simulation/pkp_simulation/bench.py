@@ -13,7 +13,7 @@ from hardware_sim.arm.device import CommandRefusedError
 from hardware_sim.room import Room, scan_joints
 from hardware_sim.room.control import RoomControl
 from hardware_sim.room.shared import RoomWriter
-from planning_core.geometry import RigidTransform
+from planning_core.geometry.arrays import FloatArray
 
 MOST_BEHIND_S = 0.05
 """Time for which this process was not woken is not made up: an arm that leaps would be no arm."""
@@ -71,19 +71,17 @@ class ArmBench:
         p50, p99 = (float(v) for v in np.percentile(late, [50, 99]))
         return {"steps": self._steps, "late_p50_ms": p50, "late_p99_ms": p99, "late_max_ms": float(late.max())}
 
-    def truth(self) -> dict[str, RigidTransform]:
-        """What stands where in the world at :attr:`sampled_s`, by frame name."""
+    def truth(self) -> dict[str, FloatArray]:
+        """What stands where in the world at :attr:`sampled_s`: (4, 4) mm by frame name."""
         self.room.hear()
-        at = self.sampled_s - self.room.spec.epoch_s
-        ct, reference = self.room.motion.world_from_ct(at), self.room.motion.world_from_patient_ref(at)
-        tip = RigidTransform("world", "guide_tip", self._base @ self.arm.true_flange() @ self.arm.geometry.guide)
-        layout = self.room.layout
+        at, motion, layout = self.sampled_s - self.room.spec.epoch_s, self.room.motion, self.room.layout
+        moved = motion.displacement(at).matrix
         return {
-            "truth_ct_lps": ct,
-            "truth_guide_tip": tip,
-            "truth_patient_ref": reference,
-            "truth_tracker": layout.world_from_tracker,
-            "truth_robot_base": layout.world_from_base,
+            "truth_ct_lps": moved @ layout.world_from_ct.matrix,
+            "truth_guide_tip": self._base @ self.arm.true_flange() @ self.arm.geometry.guide,
+            "truth_patient_ref": moved @ motion.clamped(at).matrix,
+            "truth_tracker": layout.world_from_tracker.matrix,
+            "truth_robot_base": layout.world_from_base.matrix,
         }
 
     def close(self) -> None:

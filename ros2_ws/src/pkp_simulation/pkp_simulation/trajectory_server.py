@@ -18,6 +18,7 @@ from pkp_simulation.trajectory import JOINT_NAMES, Outcome, Run, TrajectoryRefus
 from planning_core.errors import PkpError
 
 FEEDBACK_EVERY = 12
+LINGER_S = 2.0
 OLD_S = 5.0
 """A goal whose header says it was to begin so long ago is refused."""
 
@@ -32,6 +33,7 @@ class TrajectoryServer:
         self._handle: Any = None
         self._done: Future | None = None
         self._count = 0
+        self._until_s = 0.0
         self._server = ActionServer(
             self.node,
             FollowJointTrajectory,
@@ -40,6 +42,11 @@ class TrajectoryServer:
             goal_callback=self._asked,
             cancel_callback=lambda _: CancelResponse.ACCEPT,
         )
+
+    @property
+    def busy(self) -> bool:
+        """A goal was asked for, runs, or its result may not have been fetched yet."""
+        return self._run is not None or self._bench.sampled_s < self._until_s
 
     def step(self) -> None:
         """Once a period: has it arrived, or failed?"""
@@ -64,6 +71,7 @@ class TrajectoryServer:
         self.node.destroy_node()
 
     def _asked(self, goal: FollowJointTrajectory.Goal) -> GoalResponse:
+        self._linger()
         # only what a controller that is not running would refuse; what is wrong with a goal is said in its result
         return GoalResponse.ACCEPT if self._bench.arm.mode is ArmMode.RUNNING else GoalResponse.REJECT
 
@@ -91,9 +99,13 @@ class TrajectoryServer:
         return result
 
     def _end(self, outcome: Outcome, words: str) -> None:
+        self._linger()
         done, self._run, self._done = self._done, None, None
         if done is not None:
             done.set_result((outcome, words))
+
+    def _linger(self) -> None:
+        self._until_s = self._bench.sampled_s + LINGER_S
 
     def _way(self, goal: FollowJointTrajectory.Goal) -> Way:
         trajectory = goal.trajectory
