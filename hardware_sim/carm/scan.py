@@ -19,7 +19,6 @@ from planning_core.geometry.arrays import Float32Array, FloatArray, frozen_float
 from planning_core.imaging.volume import AIR_HU, CtVolume
 from planning_core.registration.plate import Plate
 
-
 GRAIN = (0.1664, 0.6672, 0.1664)
 """Neighbouring voxels of a reconstruction share their noise: a Gaussian of 0.6 voxels, which three taps hold; assumed."""
 

@@ -39,7 +39,7 @@ def bring_up(kind: Kind, run_folder: Path, watch: tuple[str, ...] = ()) -> tuple
         supervisor["watch"] = list(watch)
     return (
         NodeSpec("recorder", "pkp_supervisor", "recorder", {"folder": str(run_folder / "record")}),
-        NodeSpec("ct_ingest", "pkp_planning", "ct_ingest"),
+        NodeSpec("ct_ingest", "pkp_planning", "ct_ingest", {"received_folder": str(run_folder / "received")}),
         NodeSpec("planner", "pkp_planning", "planner"),
         NodeSpec("supervisor", "pkp_supervisor", "supervisor", supervisor),
     )

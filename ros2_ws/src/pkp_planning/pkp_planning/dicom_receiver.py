@@ -161,14 +161,11 @@ class DicomReceiver:
             reception = self._open.get(event.assoc)
         if reception is None:
             return 0xC000
-        first = reception.refusal is None
         try:
             request = event.request
             content = event.encoded_dataset(include_meta=True)
             reception.add(str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID), content)
-        except PkpError as error:
-            if first:
-                self._refused(error)
+        except PkpError as error:  # told once, when the association ends
             return STATUS.get(type(error), 0xC000)
         return 0x0000
 
