@@ -16,7 +16,7 @@ import attrs
 from hardware_sim.carm.push import push
 from hardware_sim.carm.station import Situation, turn
 from hardware_sim.injector.channel import Channel
-from hardware_sim.room import RoomSpec, scan_situation
+from hardware_sim.room import RoomSpec, layout, scan_situation
 from planning_core.errors import InputError, PkpError
 from planning_core.imaging.ingest import load_ct
 from planning_core.registration.plate import load_plate
@@ -67,9 +67,10 @@ class CarmProcess:
         if message.get("scan") is not True or not (after is None or (isinstance(after, int) and after > 0)):
             raise InputError('say {"scan": true}, and "abort_after": a positive number if it is to fail', known=["scan"])
         now = self._room.now_s()
-        world_from_ct, world_from_plate, bead_mm, room = scan_situation(self._folder, now)
-        there = Situation.of(world_from_ct, world_from_plate, bead_mm)
-        made = turn(self._patient, room.field_lps_mm, self._plate, there, now, room.seed, room.carm_field_mm)
+        ct, plate, bead_mm, room = scan_situation(self._folder, now)
+        stands = layout(room)
+        there = Situation.of(ct, plate, bead_mm, stands.world_from_carm)
+        made = turn(self._patient, self._plate, there, stands.carm_field_mm, now, room.seed)
         with tempfile.TemporaryDirectory(prefix="openpkp-carm-") as place:
             series = Path(place) / "series"
             made.write_dicom(series)

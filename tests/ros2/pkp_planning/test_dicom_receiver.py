@@ -278,7 +278,7 @@ def test_whoever_goes_on_after_nothing_leaves_no_trace(listening):
 
 @pytest.mark.parametrize("text", ["", "CARM", "@127.0.0.1", "CARM@", "CARM@host", "A" * 17 + "@::1", "C\\M@127.0.0.1"])
 def test_what_is_no_peer_is_refused(text):
-    with pytest.raises(ValueError, match="AE_TITLE|address"):
+    with pytest.raises(ValueError, match=r"AE_TITLE|address"):
         Peer.parse(text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from collections.abc import Callable
@@ -26,7 +27,8 @@ from pkp_planning.received import (
 )
 from planning_core.errors import PkpError
 
-_config.LOG_HANDLER_LEVEL = "none"  # its own logging writes names of patients at the level of debugging
+_config.LOG_HANDLER_LEVEL = "none"
+logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # it writes names of patients, and a line for each knock at the door
 
 CLASSES = (CTImageStorage, EnhancedCTImageStorage)
 SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
