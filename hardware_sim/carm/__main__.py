@@ -42,8 +42,8 @@ class CarmProcess:
     ``{"ok": true, "instances": n}`` or by the refusal.
     """
 
-    def __init__(self, folder: Path, peer: Peer, control: Path) -> None:
-        self._folder, self._peer = folder, peer
+    def __init__(self, folder: Path, peer: Peer, control: Path, spacing_mm: float) -> None:
+        self._folder, self._peer, self._spacing_mm = folder, peer, (spacing_mm, spacing_mm, spacing_mm)
         self._room = RoomSpec.read(folder)
         self._patient = load_ct(self._room.ct, self._room.series)
         self._plate = load_plate()
@@ -70,7 +70,7 @@ class CarmProcess:
         ct, plate, bead_mm, room = scan_situation(self._folder, now)
         stands = layout(room)
         there = Situation.of(ct, plate, bead_mm, stands.world_from_carm)
-        made = turn(self._patient, self._plate, there, stands.carm_field_mm, now, room.seed)
+        made = turn(self._patient, self._plate, there, stands.carm_field_mm, now, room.seed, self._spacing_mm)
         with tempfile.TemporaryDirectory(prefix="openpkp-carm-") as place:
             series = Path(place) / "series"
             made.write_dicom(series)
@@ -91,13 +91,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--control", type=Path, required=True, help="where the control socket appears")
     parser.add_argument("--peer", required=True, help="HOST:PORT that scans are sent to")
     parser.add_argument("--ae", default="CARM", help="its own AE title")
+    parser.add_argument("--spacing", type=float, default=0.5, help="of voxels, mm, 0.3 to 3")
     parser.add_argument("--called", default="OPENPKP", help="the peer's AE title")
     chosen = parser.parse_args(arguments)
     host, colon, port = chosen.peer.rpartition(":")
     if not colon or not port.isdigit() or not 0 < int(port) < 65536:
         parser.error(f"--peer {chosen.peer}: HOST:PORT")
+    if not 0.3 <= chosen.spacing <= 3:
+        parser.error(f"--spacing {chosen.spacing}: 0.3 to 3")
+    peer = Peer(host.strip("[]"), int(port), chosen.called, chosen.ae)
     try:
-        process = CarmProcess(chosen.room, Peer(host.strip("[]"), int(port), chosen.called, chosen.ae), chosen.control)
+        process = CarmProcess(chosen.room, peer, chosen.control, chosen.spacing)
     except PkpError as error:
         print(f"carm: {error.message}", file=sys.stderr, flush=True)
         return error.exit_status

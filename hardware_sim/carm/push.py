@@ -12,7 +12,7 @@ from planning_core.errors import PkpError
 _config.LOG_HANDLER_LEVEL = "none"
 _config.STORE_SEND_CHUNKED_DATASET = True  # files go out as they are, undecoded
 
-SILENCE_S = 30.0
+SILENCE_S = 60.0
 PDU_BYTES = 262_144
 
 
@@ -47,7 +47,7 @@ def push(folder: Path, host: str, port: int, title: str, called: str, abort_afte
                 return taken
             status = association.send_c_store(file).get("Status")
             if status != 0:
-                said = "nothing" if status is None else f"status 0x{status:04X}"
+                said = f"nothing within {SILENCE_S:g} s" if status is None else f"status 0x{status:04X}"
                 raise PushFailedError(f"instance {taken + 1} was answered with {said}", instances=taken, status=status)
             taken += 1
         association.release()

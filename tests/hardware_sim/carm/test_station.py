@@ -40,14 +40,13 @@ def spec(seed=1, **more):
     return RoomSpec.of(patient.hu, patient.grid, (0.0, 0.0, 0.0), seed=seed, epoch_s=0.0, **more)
 
 
-def seen(folder, room, time_s=12.0, **more):
+def seen(folder, room, time_s=12.0):
     """A coarse scan of a room that stands still."""
     room.write(folder)
     ct, plate, bead, _ = scan_situation(folder, time_s)
     stands = layout(room)
     there = Situation.of(ct, plate, bead, stands.world_from_carm)
-    fine = {"spacing_mm": (1.5, 1.5, 1.5), **more}
-    return there, turn(trunk(), PLATE, there, stands.carm_field_mm, time_s, room.seed, **fine)
+    return there, turn(trunk(), PLATE, there, stands.carm_field_mm, time_s, room.seed, (1.5, 1.5, 1.5))
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -68,7 +67,7 @@ def test_vertebra_plate_and_bead_are_in_view_whole(seed, tmp_path):
 
 
 def test_scans_at_two_times_are_two_series_of_one_patient(tmp_path):
-    first, second, again = (seen(tmp_path, spec(), t, spacing_mm=(4.0, 4.0, 4.0))[1] for t in (12.0, 99.0, 12.0))
+    first, second, again = (seen(tmp_path, spec(), t)[1] for t in (12.0, 99.0, 12.0))
     np.testing.assert_array_equal(first.scan.hu, again.scan.hu)
     assert not np.array_equal(first.scan.hu, second.scan.hu)
     for name, made in (("first", first), ("second", second)):
@@ -79,11 +78,11 @@ def test_scans_at_two_times_are_two_series_of_one_patient(tmp_path):
 
 
 def test_a_patient_who_left_is_not_scanned(tmp_path):
-    there, _ = seen(tmp_path, spec(), spacing_mm=(4.0, 4.0, 4.0))
+    there, _ = seen(tmp_path, spec())
     away = RigidTransform.from_parts("world", "ct", there.world_from_patient.rotation, [2000.0, 0, 0])
     gone = Situation.of(away, there.world_from_plate, there.check_bead_mm, there.world_from_carm)
     with pytest.raises(OutOfViewError):
-        turn(trunk(), PLATE, gone, (160.0, 130.0), 0.0, 1, (4.0, 4.0, 4.0))
+        turn(trunk(), PLATE, gone, (160.0, 130.0), 0.0, 1, (1.5, 1.5, 1.5))
 
 
 @pytest.fixture
@@ -109,7 +108,18 @@ def test_the_process_scans_on_demand_and_sends_what_it_saw(archive, tmp_path):
     with tempfile.TemporaryDirectory(prefix="pkp-") as short:  # a socket's path has at most 107 letters
         folder = Path(short)
         spec(ct=tmp_path / "ct").write(folder)
-        words = ["--room", str(folder), "--control", str(folder / "carm"), "--peer", f"127.0.0.1:{port}", "--ae", "CARM"]
+        words = [
+            "--room",
+            str(folder),
+            "--control",
+            str(folder / "carm"),
+            "--peer",
+            f"127.0.0.1:{port}",
+            "--ae",
+            "CARM",
+            "--spacing",
+            "1.5",
+        ]
         process = subprocess.Popen(
             [sys.executable, "-m", "hardware_sim.carm", *words],
             stdout=subprocess.PIPE,
