@@ -35,13 +35,13 @@ class EventKind(IntEnum):
     """Something before the camera: [x, y, z mm, radius mm], world; radius 0 takes it away."""
 
 
-LEAST = {
+LIMITS: dict[EventKind, tuple[list[float], list[float]]] = {
     EventKind.BREATH_HOLD: ([0], [1]),
     EventKind.PROBE: ([0], [1]),
-    EventKind.BUMP: ([-50] * 3 + [-30] * 3, [50] * 3 + [30] * 3),
+    EventKind.BUMP: ([-50.0] * 3 + [-30.0] * 3, [50.0] * 3 + [30.0] * 3),
     EventKind.SHIFT: ([-50, -50, -50, 0.1], [50, 50, 50, 60]),
     EventKind.COUGH: ([0], [30]),
-    EventKind.OCCLUDER: ([-3000] * 3 + [0], [3000] * 3 + [1000]),
+    EventKind.OCCLUDER: ([-3000.0] * 3 + [0.0], [3000.0] * 3 + [1000.0]),
 }
 """Lowest and highest value of each number."""
 
@@ -55,7 +55,7 @@ class Event:
     values: tuple[float, ...]
 
     def __attrs_post_init__(self) -> None:
-        low, high = LEAST[self.kind]
+        low, high = LIMITS[self.kind]
         values: FloatArray = np.asarray(self.values, dtype=np.float64)
         if values.shape != (len(low),) or not np.isfinite(values).all() or (values < low).any() or (values > high).any():
             raise InputError(

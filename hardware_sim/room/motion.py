@@ -68,7 +68,11 @@ class RoomMotion:
 
     def world_from_patient_ref(self, time_s: float) -> RigidTransform:
         """``T_world_patient_ref``; bumps stay."""
-        pose = self.displacement(time_s) @ self._layout.world_from_patient_ref
+        return self.displacement(time_s) @ self.clamped(time_s)
+
+    def clamped(self, time_s: float) -> RigidTransform:
+        """``T_world_patient_ref`` on the patient at rest, with the bumps so far."""
+        pose = self._layout.world_from_patient_ref
         for event in self._bumps:
             share = eased((time_s - event.time_s) / BUMP_TAKES_S)
             if share > 0:
@@ -103,6 +107,11 @@ class RoomMotion:
         if not placed or not placed[-1].values[3]:
             return None
         return np.array(placed[-1].values[:3]), placed[-1].values[3]
+
+    @property
+    def still_from_s(self) -> float | None:
+        """From when the held breath leaves the patient still; None while breathing."""
+        return self._holds[-1][0] if self._holds and self._holds[-1][1] == np.inf else None
 
     def _probe_turn(self) -> FloatArray:
         camera = self._layout.world_from_tracker

@@ -1,19 +1,18 @@
 """The one file that processes of a room share: where the arm truly is, and what has happened. One writer, many readers.
 
-Little-endian, memory-mapped: header (8 float64: mark, samples written, events written), a ring of samples (sequence, time,
-T_world_plate, T_world_tip as rows of 3x4, sequence again) and a list of events (time, kind, 6 numbers). A reader takes only
-slots whose two sequences agree with the one it wants; an event's row is complete before the count says so.
+Little-endian, memory-mapped float64: header (mark, samples written, events written, the room's epoch, six joints), a ring of
+samples (sequence, time, T_world_plate, T_world_tip as rows of 3x4, sequence again) and a list of events (time, kind, numbers).
+A reader takes only slots whose two sequences agree with the one it wants; an event's row is complete before the count says so.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 
 import numpy as np
 
-from hardware_sim.room.events import AHEAD_S, VALUES, Event, EventKind
+from hardware_sim.room.events import AHEAD_S, LIMITS, VALUES, Event, EventKind
 from planning_core.errors import InputError, PkpError
 from planning_core.geometry import RigidTransform
 from planning_core.geometry.arrays import FloatArray
@@ -21,7 +20,7 @@ from planning_core.geometry.arrays import FloatArray
 SHARED_FILE = "room.shared"
 MARK = 20260726.1
 SAMPLES, EVENTS = 1024, 256
-HEADER, SAMPLE, EVENT = 8, 27, 2 + VALUES
+HEADER, SAMPLE, EVENT = 16, 27, 2 + VALUES
 SIZE = HEADER + SAMPLES * SAMPLE + EVENTS * EVENT
 FORESIGHT_S = 0.05
 """Beyond the newest sample the arm is taken to go on as it went, for so long."""
@@ -35,23 +34,35 @@ class SharedRoomError(PkpError):
 
 
 class RoomWriter:
-    """The arm's process: makes the file and writes to it."""
+    """The arm's process: makes the file, or goes on with that of the same room after a restart.
 
-    def __init__(self, folder: Path) -> None:
-        path, part = folder / SHARED_FILE, folder / f".part-{SHARED_FILE}"
-        descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.truncate(descriptor, SIZE * 8)
-        os.close(descriptor)
-        self._all = np.memmap(part, dtype="<f8", mode="r+", shape=(SIZE,))
+    Args:
+        epoch_s: of the room; a file of another epoch is another room's and is replaced.
+    """
+
+    def __init__(self, folder: Path, epoch_s: float) -> None:
+        path = folder / SHARED_FILE
+        if not _belongs(path, epoch_s):
+            part = folder / f".part-{SHARED_FILE}"
+            start = np.zeros(SIZE)
+            start[0], start[3], start[4:10] = MARK, epoch_s, np.nan
+            part.write_bytes(start.astype("<f8").tobytes())
+            part.chmod(0o600)
+            part.replace(path)
+        self._all = np.memmap(path, dtype="<f8", mode="r+", shape=(SIZE,)).view(np.ndarray)
         self._ring = self._all[HEADER : HEADER + SAMPLES * SAMPLE].reshape(SAMPLES, SAMPLE)
         self._events = self._all[HEADER + SAMPLES * SAMPLE :].reshape(EVENTS, EVENT)
-        self._written = self._happened = 0
-        self._last_s = -math.inf
-        self._all[0] = MARK
-        part.replace(path)
+        self._written, self._happened = int(self._all[1]), int(self._all[2])
+        self._last_s = float(self._ring[self._written % SAMPLES, 1]) if self._written else -math.inf
 
-    def sample(self, time_s: float, world_from_plate: FloatArray, world_from_tip: FloatArray) -> None:
-        """(4, 4) each, mm, at a time later than the last (others are left out)."""
+    @property
+    def joints(self) -> FloatArray | None:
+        """(6,) rad where the arm stood last, or None in a new room."""
+        joints = np.array(self._all[4:10])
+        return joints if np.isfinite(joints).all() else None
+
+    def sample(self, time_s: float, world_from_plate: FloatArray, world_from_tip: FloatArray, joints: FloatArray) -> None:
+        """(4, 4) each, mm, at a time later than the last (others are left out); (6,) rad for the next start."""
         if not time_s > self._last_s:
             return
         self._written += 1
@@ -61,6 +72,7 @@ class RoomWriter:
         slot[2:14] = world_from_plate[:3].ravel()
         slot[14:26] = world_from_tip[:3].ravel()
         slot[26] = self._written
+        self._all[4:10] = joints
         self._all[1] = self._written
         self._last_s = time_s
 
@@ -86,19 +98,14 @@ class RoomReader:
     """Any process: the arm's poses at a time, and events as they come.
 
     Raises:
-        SharedRoomError: no such file, or another size or mark.
+        SharedRoomError: no file of this room.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, epoch_s: float) -> None:
         path = folder / SHARED_FILE
-        try:
-            if path.stat().st_size != SIZE * 8:
-                raise SharedRoomError(f"{SHARED_FILE} has {path.stat().st_size} bytes, {SIZE * 8} expected")
-            self._all = np.memmap(path, dtype="<f8", mode="r", shape=(SIZE,))
-        except OSError as error:
-            raise SharedRoomError(f"no {SHARED_FILE}: {error.strerror}") from error
-        if self._all[0] != MARK:
-            raise SharedRoomError(f"{SHARED_FILE} is marked {self._all[0]!r}, not {MARK!r}")
+        if not _belongs(path, epoch_s):
+            raise SharedRoomError(f"there is no {SHARED_FILE} of this room yet", epoch_s=epoch_s)
+        self._all = np.memmap(path, dtype="<f8", mode="r", shape=(SIZE,)).view(np.ndarray)
         self._ring = self._all[HEADER : HEADER + SAMPLES * SAMPLE].reshape(SAMPLES, SAMPLE)
         self._events = self._all[HEADER + SAMPLES * SAMPLE :].reshape(EVENTS, EVENT)
         self._heard = 0
@@ -140,18 +147,22 @@ class RoomReader:
         return (first, second) if whole else None
 
 
+def _belongs(path: Path, epoch_s: float) -> bool:
+    """Whether it is a whole file of this room."""
+    try:
+        with path.open("rb") as file:
+            head = np.frombuffer(file.read(HEADER * 8), dtype="<f8")
+            return len(head) == HEADER and head[0] == MARK and head[3] == epoch_s and path.stat().st_size == SIZE * 8
+    except OSError:
+        return False
+
+
 def _event(row: FloatArray) -> Event:
     kind = EventKind(int(row[1]))
     try:
-        return Event(float(row[0]), kind, tuple(float(v) for v in row[2 : 2 + _numbers(kind)]))
+        return Event(float(row[0]), kind, tuple(float(v) for v in row[2 : 2 + len(LIMITS[kind][0])]))
     except InputError as error:
         raise SharedRoomError(f"{SHARED_FILE} holds an event that cannot be: {error.message}") from error
-
-
-def _numbers(kind: EventKind) -> int:
-    from hardware_sim.room.events import LEAST
-
-    return len(LEAST[kind][0])
 
 
 def _pose(frame: str, rows: FloatArray) -> RigidTransform:

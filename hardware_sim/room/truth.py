@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from hardware_sim.arm import ArmConfig, TrueGeometry
 from hardware_sim.room.layout import Layout, layout
 from hardware_sim.room.motion import RoomMotion
 from hardware_sim.room.scan_pose import scan_joints
-from hardware_sim.room.shared import SHARED_FILE, RoomReader
+from hardware_sim.room.shared import RoomReader, SharedRoomError
 from hardware_sim.room.spec import RoomSpec
 from planning_core.geometry import RigidTransform
 from planning_core.geometry.arrays import FloatArray
@@ -41,8 +42,9 @@ class Room:
 
     def hear(self) -> None:
         """Take what has happened since the last time."""
-        if self._reader is None and (self.folder / SHARED_FILE).exists():
-            self._reader = RoomReader(self.folder)
+        if self._reader is None:
+            with contextlib.suppress(SharedRoomError):
+                self._reader = RoomReader(self.folder, self.spec.epoch_s)
         if self._reader is not None:
             self.motion.take(self._reader.new_events())
 
