@@ -15,10 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 from hardware_sim.carm.metal import Ball, PointSpread, Rod, add_metal
 from planning_core.errors import InputError
 from planning_core.geometry import FrameMismatchError, Grid, RigidTransform
-from planning_core.geometry.arrays import Float32Array, FloatArray, frozen_float64
+from planning_core.geometry.arrays import FloatArray, frozen_float64
 from planning_core.imaging.volume import AIR_HU, CtVolume
 from planning_core.registration.plate import Plate
-
 
 GRAIN = (0.1664, 0.6672, 0.1664)
 """Neighbouring voxels of a reconstruction share their noise: a Gaussian of 0.6 voxels, which three taps hold; assumed."""
@@ -138,11 +137,11 @@ def scan(
     pieces: list[Ball | Rod] = [*balls, *moved]
     for piece in pieces:
         add_metal(hu, grid, piece, spec.metal_hu, spread)
-    whole = _finished(hu, grid, spec)
+    _finish(hu, grid, spec)
     away = np.abs(beads - spec.isocentre_lps_mm)
     in_view = (np.hypot(away[:, 0], away[:, 1]) < spec.field_mm[0] / 2 - radius) & (away[:, 2] < spec.field_mm[1] / 2 - radius)
     in_view[list(missing_beads)] = False
-    return CarmScan(whole, grid, spec), ScanTruth(ct_from_patient, ct_from_plate, beads, in_view)
+    return CarmScan(hu, grid, spec), ScanTruth(ct_from_patient, ct_from_plate, beads, in_view)
 
 
 def _require(pose: RigidTransform, src: str) -> None:
@@ -157,11 +156,11 @@ def _field(spec: ScanSpec) -> Grid:
     return Grid(size[::-1], spec.spacing_mm, first)
 
 
-def _resampled(patient: PatientVolume, ct_from_patient: RigidTransform, grid: Grid) -> Float32Array:
+def _resampled(patient: PatientVolume, ct_from_patient: RigidTransform, grid: Grid) -> NDArray[np.int16]:
     """The patient where it now lies, trilinear; air beyond."""
     low, high = _seen(patient, ct_from_patient, grid)
     if (low >= high).any():
-        return np.full(grid.shape, AIR_HU, np.float32)
+        return np.full(grid.shape, AIR_HU, np.int16)
     box = (slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))
     near = patient.grid.crop(box)
     image = sitk.GetImageFromArray(np.ascontiguousarray(patient.hu[box]))
@@ -181,8 +180,8 @@ def _resampled(patient: PatientVolume, ct_from_patient: RigidTransform, grid: Gr
     filter_.SetTransform(affine)
     filter_.SetInterpolator(sitk.sitkLinear)
     filter_.SetDefaultPixelValue(AIR_HU)
-    filter_.SetOutputPixelType(sitk.sitkFloat32)
-    return np.asarray(sitk.GetArrayFromImage(filter_.Execute(image)), dtype=np.float32)
+    filter_.SetOutputPixelType(sitk.sitkInt16)
+    return np.asarray(sitk.GetArrayFromImage(filter_.Execute(image)), dtype=np.int16)
 
 
 def _seen(patient: PatientVolume, ct_from_patient: RigidTransform, grid: Grid) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -195,13 +194,12 @@ def _seen(patient: PatientVolume, ct_from_patient: RigidTransform, grid: Grid) -
     return low, high
 
 
-def _finished(hu: Float32Array, grid: Grid, spec: ScanSpec) -> NDArray[np.int16]:
-    """Shading and noise inside the cylinder, nothing outside; saturated and rounded. Slice by slice: the volume is large."""
+def _finish(hu: NDArray[np.int16], grid: Grid, spec: ScanSpec) -> None:
+    """Shading and noise inside the cylinder, nothing outside; saturated. In place, slice by slice: the volume is large."""
     rng = np.random.default_rng([spec.seed, 7])
     plane = grid.crop((slice(0, 1), slice(0, None), slice(0, None))).all_points()[0, ..., :2] - spec.isocentre_lps_mm[:2]
     out = np.linalg.norm(plane, axis=-1) / (spec.field_mm[0] / 2)
     bowl, outside = (spec.shading_hu * (out**2 - 0.5)).astype(np.float32), out > 1
-    whole = np.empty(hu.shape, np.int16)
     gain = np.float32(spec.noise_hu / float(np.sum(np.square(GRAIN))))  # a separable kernel leaves this deviation of white noise
     side, middle = np.float32(GRAIN[0]), np.float32(GRAIN[1])
     for k in range(len(hu)):
@@ -214,5 +212,4 @@ def _finished(hu: Float32Array, grid: Grid, spec: ScanSpec) -> NDArray[np.int16]
         np.clip(noise, AIR_HU, spec.top_hu, out=noise)
         noise[outside] = AIR_HU
         np.rint(noise, out=noise)
-        whole[k] = noise
-    return whole
+        hu[k] = noise

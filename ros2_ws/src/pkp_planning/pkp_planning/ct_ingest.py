@@ -20,7 +20,6 @@ from pkp_planning.work import CtFacts, ingest
 from pkp_planning.worker import run_in_process
 from planning_core.errors import PkpError
 
-
 LOGGED = 16
 """Refusals of one kind that are each logged; after that the 32nd, the 64th, …"""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from collections.abc import Callable
@@ -26,7 +27,8 @@ from pkp_planning.received import (
 )
 from planning_core.errors import PkpError
 
-_config.LOG_HANDLER_LEVEL = "none"  # its own logging writes names of patients at the level of debugging
+_config.LOG_HANDLER_LEVEL = "none"
+logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # it writes names of patients, and a line for each knock at the door
 
 CLASSES = (CTImageStorage, EnhancedCTImageStorage)
 SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
@@ -161,14 +163,11 @@ class DicomReceiver:
             reception = self._open.get(event.assoc)
         if reception is None:
             return 0xC000
-        first = reception.refusal is None
         try:
             request = event.request
             content = event.encoded_dataset(include_meta=True)
             reception.add(str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID), content)
-        except PkpError as error:
-            if first:
-                self._refused(error)
+        except PkpError as error:  # told once, when the association ends
             return STATUS.get(type(error), 0xC000)
         return 0x0000
 
