@@ -31,9 +31,11 @@ class Ticker:
         self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
         self.late_s: deque[float] = deque(maxlen=8192)
         self.missed = 0
+        self._first: Callable[[], object] = lambda: None
 
-    def start(self) -> None:
-        """Begin."""
+    def start(self, first: Callable[[], object] = lambda: None) -> None:
+        """Begin, with ``first`` in the loop's own thread."""
+        self._first = first
         self._switch_s = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_S)
         gc.collect()
@@ -49,7 +51,17 @@ class Ticker:
         gc.unfreeze()
         gc.enable()
 
+    def punctuality(self) -> str:
+        """How late the last calls began, in words."""
+        late = sorted(self.late_s)
+        if not late:
+            return "no period was begun"
+        middle, high, worst = (1e3 * late[int(share * (len(late) - 1))] for share in (0.5, 0.99, 1.0))
+        figures = f"{middle:.2f} ms (median), {high:.2f} (99 %), {worst:.2f} (most)"
+        return f"{len(late)} periods, begun late by {figures}; {self.missed} missed"
+
     def _run(self) -> None:
+        self._first()
         deadline = time.monotonic() + self._period_s
         collected = deadline
         while not self._ended.is_set():
