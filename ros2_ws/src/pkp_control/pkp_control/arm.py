@@ -76,9 +76,8 @@ class Arm(PkpNode[ArmConfig]):
     def begin(self) -> None:
         """Drive from now on; knows nothing, moves nothing, waits for a goal under the present epoch."""
         self._ticker = Ticker(self._period_s, self._tick, lambda: not self._positioner.busy)
-        # both threads: one of ordinary priority that holds the interpreter would hold up the other
         self.get_logger().info(f"loop: {go_first(self.config.realtime_priority)}")
-        self._ticker.start(lambda: go_first(self.config.realtime_priority))
+        self._ticker.start()
 
     def halt(self) -> None:
         """Silent at once."""

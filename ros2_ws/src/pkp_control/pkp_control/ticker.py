@@ -31,11 +31,9 @@ class Ticker:
         self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
         self.late_s: deque[float] = deque(maxlen=8192)
         self.missed = 0
-        self._first: Callable[[], object] = lambda: None
 
-    def start(self, first: Callable[[], object] = lambda: None) -> None:
-        """Begin, with ``first`` in the loop's own thread."""
-        self._first = first
+    def start(self) -> None:
+        """Begin."""
         self._switch_s = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_S)
         gc.collect()
@@ -61,7 +59,6 @@ class Ticker:
         return f"{len(late)} periods, begun late by {figures}; {self.missed} missed"
 
     def _run(self) -> None:
-        self._first()
         deadline = time.monotonic() + self._period_s
         collected = deadline
         while not self._ended.is_set():
