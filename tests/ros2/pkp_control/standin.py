@@ -1,14 +1,13 @@
-"""What stands about the arm node on the network: a controller, a camera, a supervisor; in the test's own process and thread.
+"""What stands about the arm node on the network: a controller, a camera, a supervisor; in a process of its own.
 
-The truth is a ``SmallRoom`` on the wall clock.
+The truth is a ``SmallRoom`` on the wall clock. A test process pauses (collector, imports) for longer than a permit lives.
 """
 
-import contextlib
-import os
+import gc
+import multiprocessing
 import sys
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 from pkp_control.arm_messages import transform_stamped
@@ -24,7 +23,7 @@ class StandIn:
     def __init__(self, node, case_path):
         from pkp_lifecycle import names
         from pkp_lifecycle.node import LATEST
-        from pkp_msgs.msg import OperatingState, PlanReference, RegistrationResult, StateCommand, ToolPoseArray
+        from pkp_msgs.msg import PlanReference, RegistrationResult, StateCommand, ToolPoseArray
         from pkp_msgs.srv import Stop
         from sensor_msgs.msg import JointState
         from std_msgs.msg import Float64MultiArray
@@ -36,21 +35,21 @@ class StandIn:
             supervisor="sup", command=StateCommand.ENABLE, motion_permitted=True, phase=5, plan=self.plan, side="left"
         )
         self.speaks = self.sees = self.feels = True
-        self.commands, self.states, self.stops, self.latency_s = [], [], [], []
+        self.commands, self.stops = [], []
         self.joints = node.create_publisher(JointState, names.JOINT_STATES, LATEST)
         self.tools = node.create_publisher(ToolPoseArray, names.TOOLS, LATEST)
         self.command = node.create_publisher(StateCommand, names.STATE_COMMAND, LATEST)
         self.registration = node.create_publisher(RegistrationResult, names.REGISTRATION, 10)
         node.create_subscription(Float64MultiArray, names.JOINT_COMMANDS, self._on_command, LATEST)
-        node.create_subscription(OperatingState, names.ARM_STATE, self.states.append, 10)
         node.create_service(Stop, names.STOP, self._on_stop)
-        self.client = None
         self.lock, self.began_s, self.ended = threading.Lock(), time.monotonic(), threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self):
         sys.setswitchinterval(0.0005)
-        self.scheduler = os.sched_getscheduler(0)
+        gc.collect()
+        gc.freeze()
+        gc.disable()
         go_first(9)  # a busy test machine must not make the supervisor fall silent
         self.thread.start()
         return self
@@ -58,10 +57,6 @@ class StandIn:
     def end(self):
         self.ended.set()
         self.thread.join()
-        sys.setswitchinterval(0.005)
-        for thread in Path("/proc/self/task").iterdir():
-            with contextlib.suppress(OSError):
-                os.sched_setscheduler(int(thread.name), self.scheduler, os.sched_param(0))
 
     def register(self, accepted=True, transform=None):
         from pkp_msgs.msg import RegistrationResult
@@ -71,9 +66,26 @@ class StandIn:
         result.transform = transform_stamped(transform or self.room.registration, result.header.stamp).transform
         self.registration.publish(result)
 
-    def error_mm(self, side="left"):
+    def look(self, side="left"):
+        """Number of setpoints, when the last came (monotonic s), what was asked to stop, true error (entry, target) mm."""
         with self.lock:
-            return self.room.true_error_mm(side, self.room.arm.now_s)
+            error_mm = self.room.true_error_mm(side, self.room.arm.now_s)
+        return len(self.commands), self.commands[-1][0] if self.commands else 0.0, list(self.stops), error_mm
+
+    def say(self, **fields):
+        """The supervisor's word from now on."""
+        for name, value in fields.items():
+            setattr(self.word, name, value)
+
+    def be(self, **fields):
+        """speaks, sees, feels."""
+        for name, value in fields.items():
+            setattr(self, name, value)
+
+    def lie(self):
+        """Joint states that are not numbers, from the past, and from the future."""
+        for values, off in ((np.full(6, np.nan), 0.0), (np.zeros(6), -1.0), (np.zeros(6), 5.0)):
+            self.joints.publish(self.joint_message(values, time.monotonic() + off))
 
     def stop(self):
         """What a supervisor does on a stop."""
@@ -147,3 +159,44 @@ class StandIn:
 
         ns = self.node.get_clock().now().nanoseconds + int((monotonic_s - time.monotonic()) * 1e9)
         return Time(sec=ns // 10**9, nanosec=ns % 10**9)
+
+
+def serve(pipe, case_path):
+    """The process: does what comes through the pipe."""
+    import rclpy
+
+    rclpy.init()
+    standin = StandIn(rclpy.create_node("standin"), case_path).start()
+    try:
+        while True:
+            rclpy.spin_once(standin.node, timeout_sec=0.005)
+            while pipe.poll():
+                what, fields = pipe.recv()
+                pipe.send(getattr(standin, what)(**fields))
+    except EOFError:
+        standin.end()
+
+
+class Far:
+    """The stand-in, from the test."""
+
+    def __init__(self, case_path):
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=serve, args=(theirs, case_path), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def __getattr__(self, what):
+        def call(**fields):
+            self._pipe.send((what, fields))
+            return self._pipe.recv()
+
+        return call
+
+    def close(self):
+        self._pipe.close()
+        self._process.join(5.0)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()

@@ -39,7 +39,7 @@ from pkp_control.planned_path import load_plan, path_of, planned_goal
 from pkp_control.polled import Polled
 from pkp_control.positioning import Order, Outcome, Positioner, Purpose
 from pkp_control.priority import go_first
-from pkp_control.ticker import Ticker
+from pkp_control.ticker import Ticker, in_words
 from pkp_control.way_process import WayProcess
 from planning_core.errors import PkpError
 from planning_core.geometry import RigidTransform
@@ -69,6 +69,8 @@ class Arm(PkpNode[ArmConfig]):
         self._waiting: dict[int, tuple[ServerGoalHandle, Future, float]] = {}
         self._located: RigidTransform | None = None
         self._period_s = limits.period_s
+        self._frame_s: float | None = None
+        self._ages_s: deque[float] = deque(maxlen=8192)
         self._publish()
         self._listen()
         self._say_static()
@@ -82,7 +84,7 @@ class Arm(PkpNode[ArmConfig]):
     def halt(self) -> None:
         """Silent at once."""
         self._ticker.end()
-        self.get_logger().info(self._ticker.punctuality())
+        self.get_logger().info(f"{self._ticker.punctuality()}; camera's exposure to setpoint {in_words(self._ages_s)}")
         self._positioner.quit("the arm node was deactivated")
         self._finish()
         self._inbox.clear()
@@ -150,6 +152,9 @@ class Arm(PkpNode[ArmConfig]):
             return
         if setpoint is not None:
             self._command.publish(Float64MultiArray(data=setpoint.tolist()))
+            if self._frame_s is not None:
+                self._ages_s.append(time.monotonic() - self._frame_s)
+        self._frame_s = None
 
     def _hear(self, now_s: float) -> None:
         positioner = self._positioner
@@ -165,7 +170,8 @@ class Arm(PkpNode[ArmConfig]):
             if values is not None:
                 positioner.observe_joints(self.monotonic_of(state.header.stamp), values, now_s)
         for frame in self._tools.take():
-            for sample in translate.samples(frame, self.monotonic_of(frame.header.stamp)):
+            self._frame_s = self.monotonic_of(frame.header.stamp)
+            for sample in translate.samples(frame, self._frame_s):
                 positioner.observe(sample, now_s)
         while self._inbox:
             self._inbox.popleft()(now_s)
