@@ -1,7 +1,5 @@
 """A positioner with its room on a simulated clock."""
 
-from concurrent.futures import Future
-
 import attrs
 import numpy as np
 from pkp_control.arm_config import ArmConfig
@@ -12,20 +10,38 @@ from pkp_control.positioning import Order, Positioner, Purpose
 from pkp_control.route import Router
 from pkp_supervisor.guard import Permit
 
+from planning_core.errors import PkpError
 from planning_core.geometry import RigidTransform
 from tests.ros2.pkp_control.small_room import PLAN, SmallRoom
 
 PERIOD_S = 0.008
 
 
-def at_once(work):
-    """As an executor would, but now."""
-    future = Future()
-    try:
-        future.set_result(work())
-    except Exception as error:
-        future.set_exception(error)
-    return future
+class WaysHere:
+    """Looks for ways at once, here."""
+
+    def __init__(self, config):
+        self.router, self.found = Router(config, MotionLimits()), None
+
+    def _ask(self, what, *arguments):
+        try:
+            self.found = what(*arguments)
+        except PkpError as error:
+            self.found = error
+
+    def approach(self, *arguments):
+        self._ask(self.router.approach, *arguments)
+
+    def retreat(self, *arguments):
+        self._ask(self.router.retreat, *arguments)
+
+    def call_off(self):
+        self.found = None
+
+    def answer(self):
+        if isinstance(self.found, PkpError):
+            raise self.found
+        return self.found
 
 
 class Bench:
@@ -36,8 +52,7 @@ class Bench:
         self.config = config or ArmConfig()
         kin = ArmKinematics.load(ArmModel.UR5)
         tool = RigidTransform("robot_ref", TIP, (kin.flange_from(PLATE).inverse() @ kin.flange_from(TIP)).matrix)
-        router = Router(self.config, MotionLimits())
-        self.positioner = Positioner(kin, self.config, tool, router, at_once)
+        self.positioner = Positioner(kin, self.config, tool, WaysHere(self.config))
         self.now_s, self.ticks, self.frames, self.number = 0.0, 0, 0, 0
         self.pending = []
         self.word = Permit("sup", 0, 0, True, False, "APPROACH", PLAN.plan_hash, "left", 0.0)
@@ -74,7 +89,7 @@ class Bench:
             room.arm.command(setpoint)
 
     def run(self, seconds):
-        for _ in range(int(round(seconds / PERIOD_S))):
+        for _ in range(round(seconds / PERIOD_S)):
             self.step()
 
     def until(self, condition, most_s=60.0):

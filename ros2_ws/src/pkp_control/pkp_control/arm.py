@@ -1,7 +1,7 @@
 """The arm node: goals, permits, joints and poses in; guarded setpoints, states and transforms out.
 
-Three threads: the executor's, which only puts what it hears into slots; the ticker's, 125 times a second, which alone touches the
-positioning; one more that looks for ways while the arm stands.
+Two threads: the ticker's, 125 times a second, which takes joints, poses and permits from the middleware by itself and alone
+touches the positioning; the executor's, for goals and what is told to others. Ways are looked for in a process of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import attrs
@@ -37,9 +36,11 @@ from pkp_control.kinematics import PLATE, TIP, ArmKinematics
 from pkp_control.limits import MotionLimits
 from pkp_control.links import Links
 from pkp_control.planned_path import load_plan, path_of, planned_goal
+from pkp_control.polled import Polled
 from pkp_control.positioning import Order, Outcome, Positioner, Purpose
-from pkp_control.route import Router
-from pkp_control.ticker import Ticker
+from pkp_control.priority import go_first
+from pkp_control.ticker import Ticker, in_words
+from pkp_control.way_process import WayProcess
 from planning_core.errors import PkpError
 from planning_core.geometry import RigidTransform
 
@@ -60,16 +61,16 @@ class Arm(PkpNode[ArmConfig]):
         tool_from_tip = RigidTransform(TOOL, TIP, (plate.inverse() @ tip_on_flange).matrix)
         self._seen = ArmKinematics.load(config.model, **config.description)  # the executor's own
         self._links = Links(self._seen)
-        self._workers = ThreadPoolExecutor(1, "way")
-        self._positioner = Positioner(
-            arm, config, tool_from_tip, Router(config, limits), lambda work: self._workers.submit(work), limits
-        )
+        self._ways = WayProcess(config, limits)
+        self._positioner = Positioner(arm, config, tool_from_tip, self._ways, limits)
         self._inbox: deque[Callable[[float], None]] = deque()
         self._numbers = itertools.count(1)
         self._registration: tuple[str, RigidTransform, float] | None = None
         self._waiting: dict[int, tuple[ServerGoalHandle, Future, float]] = {}
         self._located: RigidTransform | None = None
         self._period_s = limits.period_s
+        self._frame_s: float | None = None
+        self._ages_s: deque[float] = deque(maxlen=8192)
         self._publish()
         self._listen()
         self._say_static()
@@ -77,11 +78,13 @@ class Arm(PkpNode[ArmConfig]):
     def begin(self) -> None:
         """Drive from now on; knows nothing, moves nothing, waits for a goal under the present epoch."""
         self._ticker = Ticker(self._period_s, self._tick, lambda: not self._positioner.busy)
+        self.get_logger().info(f"loop: {go_first(self.config.realtime_priority)}")
         self._ticker.start()
 
     def halt(self) -> None:
         """Silent at once."""
         self._ticker.end()
+        self.get_logger().info(f"{self._ticker.punctuality()}; camera's exposure to setpoint {in_words(self._ages_s)}")
         self._positioner.quit("the arm node was deactivated")
         self._finish()
         self._inbox.clear()
@@ -93,8 +96,8 @@ class Arm(PkpNode[ArmConfig]):
         """Let go."""
         for undo in getattr(self, "_made", ()):
             undo()
-        if hasattr(self, "_workers"):
-            self._workers.shutdown(wait=False, cancel_futures=True)
+        if getattr(self, "_made", ()):
+            self._ways.end()
         self._made: list[Callable[[], Any]] = []
 
     def _publish(self) -> None:
@@ -110,13 +113,10 @@ class Arm(PkpNode[ArmConfig]):
         self._description.publish(String(data=self._seen.description))
 
     def _listen(self) -> None:
-        heard = (
-            (JointState, names.JOINT_STATES, LATEST, self._on_joints),
-            (ToolPoseArray, names.TOOLS, 10, self._on_tools),
-            (StateCommand, names.STATE_COMMAND, LATEST, self._on_command),
-            (RegistrationResult, names.REGISTRATION, 10, self._on_registration),
-        )
-        subscriptions = [self.create_subscription(kind, topic, callback, qos) for kind, topic, qos, callback in heard]
+        self._joint_states = Polled(self, JointState, names.JOINT_STATES, LATEST)
+        self._tools = Polled(self, ToolPoseArray, names.TOOLS, 10)
+        self._commands = Polled(self, StateCommand, names.STATE_COMMAND, LATEST)
+        registration = self.create_subscription(RegistrationResult, names.REGISTRATION, self._on_registration, 10)
         timers = [self.create_timer(STATE_S, self._say_state), self.create_timer(POSE_S, self._say_poses)]
         server = ActionServer(
             self,
@@ -133,7 +133,8 @@ class Arm(PkpNode[ArmConfig]):
         self._made = [
             server.destroy,
             *(lambda t=t: self.destroy_timer(t) for t in timers),
-            *(lambda s=s: self.destroy_subscription(s) for s in subscriptions),
+            *(polled.destroy for polled in (self._joint_states, self._tools, self._commands)),
+            lambda: self.destroy_subscription(registration),
             *(lambda p=p: self.destroy_publisher(p) for p in publishers),
             lambda: self.destroy_client(self._stop),
         ]
@@ -143,8 +144,7 @@ class Arm(PkpNode[ArmConfig]):
     def _tick(self, now_s: float) -> None:
         positioner = self._positioner
         try:
-            while self._inbox:
-                self._inbox.popleft()(now_s)
+            self._hear(now_s)
             setpoint = positioner.step(now_s)
         except Exception as error:  # whatever it was: the arm must not go on, and the supervisor must hear of it
             self.get_logger().error(f"positioning failed: {error!r}")
@@ -152,29 +152,31 @@ class Arm(PkpNode[ArmConfig]):
             return
         if setpoint is not None:
             self._command.publish(Float64MultiArray(data=setpoint.tolist()))
+            if self._frame_s is not None:
+                self._ages_s.append(time.monotonic() - self._frame_s)
+        self._frame_s = None
+
+    def _hear(self, now_s: float) -> None:
+        positioner = self._positioner
+        for command in self._commands.take():
+            # what lay in the queue while this thread was held up is as old as its stamp says
+            heard_s = min(now_s, self.monotonic_of(command.header.stamp))
+            try:
+                positioner.hear(translate.permit(command, heard_s))
+            except PkpError as error:
+                self.get_logger().warning(f"state command refused: {error.message}", throttle_duration_sec=1.0)
+        for state in self._joint_states.take():
+            values = translate.joints(state)
+            if values is not None:
+                positioner.observe_joints(self.monotonic_of(state.header.stamp), values, now_s)
+        for frame in self._tools.take():
+            self._frame_s = self.monotonic_of(frame.header.stamp)
+            for sample in translate.samples(frame, self._frame_s):
+                positioner.observe(sample, now_s)
+        while self._inbox:
+            self._inbox.popleft()(now_s)
 
     # the executor's thread
-
-    def _on_joints(self, state: JointState) -> None:
-        values, stamp_s = translate.joints(state), self.monotonic_of(state.header.stamp)
-        if values is not None and self.active:
-            self._inbox.append(lambda now_s: self._positioner.observe_joints(stamp_s, values, now_s))
-
-    def _on_tools(self, frame: ToolPoseArray) -> None:
-        pair = translate.samples(frame, self.monotonic_of(frame.header.stamp))
-        if self.active:
-            self._inbox.append(lambda now_s: [self._positioner.observe(sample, now_s) for sample in pair])
-
-    def _on_command(self, command: StateCommand) -> None:
-        permit = translate.permit(command, time.monotonic())
-        if self.active:
-            self._inbox.append(lambda now_s: self._hear(permit))
-
-    def _hear(self, permit: Any) -> None:
-        try:
-            self._positioner.hear(permit)
-        except PkpError as error:
-            self.get_logger().warning(f"state command refused: {error.message}", throttle_duration_sec=1.0)
 
     def _on_registration(self, result: RegistrationResult) -> None:
         transform, before = translate.registration(result), self._registration

@@ -9,30 +9,50 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from pkp_supervisor.guard import Command, CommandGuard, Limits, Permit
 
 from pkp_control.arm_config import ArmConfig
-from pkp_control.compensation import CompensationState, Compensator, ToolSample
+from pkp_control.compensation import CompensationState, Compensator, Goal, ToolSample
 from pkp_control.compensation import Permit as FollowPermit
 from pkp_control.compensation.goal import RearmRefusedError
 from pkp_control.goal_checks import forbidden, not_begun
 from pkp_control.kinematics import JOINT_NAMES, ArmKinematics, Joints
 from pkp_control.limits import MotionLimits
 from pkp_control.positioning_types import Order, Outcome, Purpose, Stage
-from pkp_control.route import Playback, Route, Router
+from pkp_control.route import Playback, Route
 from pkp_control.standing import Standing
 from planning_core.errors import PkpError
 from planning_core.geometry import RigidTransform
 
-Submit = Callable[[Callable[[], Route]], Future[Route]]
 LATE_PERIODS = 5
 ARRIVE_S = 1.0
 TRAIL_S = 0.08
 """Setpoints of so long ago may be where the arm is now: what a servo lags behind, several times."""
+
+
+class Ways(Protocol):
+    """Who looks for ways, elsewhere; the arguments are those of :class:`pkp_control.route.Router`."""
+
+    def approach(
+        self, joints: Joints, goal: Goal, skin_mm: float | None, base_from_tracker: RigidTransform, patient: RigidTransform
+    ) -> None:
+        """Ask for the way to a goal."""
+        ...
+
+    def retreat(self, joints: Joints) -> None:
+        """Ask for the way back."""
+        ...
+
+    def call_off(self) -> None:
+        """The last question's answer is not wanted any more."""
+        ...
+
+    def answer(self) -> Route | None:
+        """The answer, None while there is none; a refusal is raised."""
+        ...
 
 
 class Positioner:
@@ -40,7 +60,7 @@ class Positioner:
 
     Args:
         arm: kinematics, used by this alone. config: see there. tool_from_tip: ``T_robot_ref_guide_tip``.
-        router: looks for ways. submit: runs that elsewhere.
+        ways: see there.
         limits: of free motion.
     """
 
@@ -49,11 +69,10 @@ class Positioner:
         arm: ArmKinematics,
         config: ArmConfig,
         tool_from_tip: RigidTransform,
-        router: Router,
-        submit: Submit,
+        ways: Ways,
         limits: MotionLimits | None = None,
     ) -> None:
-        self._arm, self._config, self._tool, self._router, self._submit = arm, config, tool_from_tip, router, submit
+        self._arm, self._config, self._tool, self._ways = arm, config, tool_from_tip, ways
         self._limits = limits or MotionLimits()
         self._guard = CommandGuard(Limits(JOINT_NAMES, arm.range.lower, arm.range.upper))
         self._standing = Standing(arm, tool_from_tip, config.locate_samples)
@@ -202,23 +221,22 @@ class Positioner:
             return
         joints = self._standing.joints
         if order.purpose is Purpose.WITHDRAW:
-            self._job = self._submit(lambda: self._router.retreat(joints))
+            self._ways.retreat(joints)
         else:
             located, patient, goal = self._standing.tracker(), self._standing.patient(), order.goal
             assert located is not None
             assert goal is not None
             self.base_from_tracker = located
-            self._job = self._submit(lambda: self._router.approach(joints, goal, order.skin_mm, located, patient))
+            self._ways.approach(joints, goal, order.skin_mm, located, patient)
         self._enter(Stage.PLAN, now_s)
 
     def _plan(self, order: Order, now_s: float) -> None:
-        assert self._job is not None
-        if not self._job.done():
-            return
         try:
-            route = self._job.result()
+            route = self._ways.answer()
         except PkpError as error:
             return self._drop(error.code, error.message)
+        if route is None:
+            return None
         assert self.joints is not None
         if np.abs(self.joints - route.rows[0]).max() > 0.002:
             return self._drop("moved", "the arm was moved while a way was looked for")
@@ -338,9 +356,8 @@ class Positioner:
         self._let_go()
 
     def _let_go(self) -> None:
-        self._router.call_off()
+        self._ways.call_off()
         self._order: Order | None = None
-        self._job: Future[Route] | None = None
         self._route: Route | None = None
         self._playback: Playback | None = None
         self._compensator: Compensator | None = None

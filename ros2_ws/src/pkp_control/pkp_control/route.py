@@ -1,12 +1,13 @@
 """Ways that are driven without the tracker: freely to the stand-off, and straight back along the guide's own axis.
 
-A router has kinematics of its own, so that it may look for a way in another thread than the one that drives.
+A router has kinematics of its own, so that it may look for a way elsewhere than where the arm is driven.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 import attrs
 import numpy as np
@@ -27,6 +28,14 @@ class CalledOffError(PkpError):
     """The way is not wanted any more."""
 
     code = "called_off"
+
+
+class Flag(Protocol):
+    """What threading's and multiprocessing's events have in common."""
+
+    def is_set(self) -> bool:
+        """Whether it was raised."""
+        ...
 
 
 @attrs.frozen(eq=False)
@@ -74,20 +83,16 @@ class Playback:
 
 
 class Router:
-    """Looks for ways in one room. One call at a time; ``call_off`` may come from another thread.
+    """Looks for ways in one room. One call at a time.
 
     Args:
-        config: see there. limits: of free motion.
+        config: see there. limits: of free motion. off: set by others, ends the search under way at its next sample.
     """
 
-    def __init__(self, config: ArmConfig, limits: MotionLimits) -> None:
+    def __init__(self, config: ArmConfig, limits: MotionLimits, off: Flag | None = None) -> None:
         self._config, self._limits = config, limits
         self._arm = ArmKinematics.load(config.model, **config.description)
-        self._off = threading.Event()
-
-    def call_off(self) -> None:
-        """End the search under way, if any, at its next sample."""
-        self._off.set()
+        self._off: Flag = off or threading.Event()
 
     def approach(
         self, joints: Joints, goal: Goal, skin_mm: float | None, base_from_tracker: RigidTransform, patient: RigidTransform
@@ -104,7 +109,6 @@ class Router:
         Raises:
             PkpError: those of ``plan_approach`` and ``retreat``; CalledOffError.
         """
-        self._off.clear()
         config, arm = self._config, self._arm
         base_from_patient = base_from_tracker @ patient
         tip = base_from_patient @ goal.patient_from_tip
@@ -126,7 +130,6 @@ class Router:
         Raises:
             LineRefusedError: something is in the way, or the joints end before.
         """
-        self._off.clear()
         return Route(self._retreat(joints, self._checker(None, None)), None)
 
     def _retreat(self, joints: Joints, checker: CollisionChecker) -> Joints:
@@ -169,7 +172,7 @@ class Router:
         return checker
 
 
-def _stoppable(free: Callable[[Joints], bool], off: threading.Event) -> Callable[[Joints], bool]:
+def _stoppable(free: Callable[[Joints], bool], off: Flag) -> Callable[[Joints], bool]:
     def asked(joints: Joints) -> bool:
         if off.is_set():
             raise CalledOffError("the way is not wanted any more")

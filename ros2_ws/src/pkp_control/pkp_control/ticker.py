@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 SWITCH_S = 0.0005
 """How long another thread may keep the interpreter to itself (Python's own choice, 5 ms, is most of a period)."""
@@ -49,6 +49,10 @@ class Ticker:
         gc.unfreeze()
         gc.enable()
 
+    def punctuality(self) -> str:
+        """How late the last calls began, in words."""
+        return f"{len(self.late_s)} periods, begun late by {in_words(self.late_s)}; {self.missed} missed"
+
     def _run(self) -> None:
         deadline = time.monotonic() + self._period_s
         collected = deadline
@@ -67,3 +71,12 @@ class Ticker:
                 skipped = int(behind / self._period_s) + 1
                 self.missed += skipped
                 deadline += skipped * self._period_s
+
+
+def in_words(times_s: Iterable[float]) -> str:
+    """Median, 99 % and the most of some times."""
+    ranked = sorted(times_s)
+    if not ranked:
+        return "not measured"
+    middle, high, worst = (1e3 * ranked[int(share * (len(ranked) - 1))] for share in (0.5, 0.99, 1.0))
+    return f"{middle:.2f} ms (median), {high:.2f} (99 %), {worst:.2f} (most)"
