@@ -14,7 +14,7 @@ pytestmark = pytest.mark.ros
 INJECT, STOPPED, WITHDRAW = 8, 11, 9
 SPEED = 5.0
 # this machine may be busy; what is tested is who stops whom
-EASY = {"timeout_s": 0.2, "oldest_s": 0.4, "blind_s": 0.4, "watchdog_s": 0.5, "press_s": 0.5, "permit_s": 0.5}
+EASY = {"timeout_s": 0.4, "oldest_s": 0.5, "blind_s": 0.5, "watchdog_s": 1.0, "press_s": 0.5, "permit_s": 0.5}
 
 
 class Bedside:
@@ -187,6 +187,7 @@ def test_both_sides_get_their_share_and_no_side_gets_it_twice(bedside):
     assert bedside.refused(bedside.goal()) == "injection_refused"
     assert bedside.still()
     bedside.pressed, bedside.side = False, "right"
+    bedside.until(lambda: bedside.states[-1].side == "right")  # the node has heard so
     result, status = bedside.result(bedside.flowing(0.5))
     assert (status, result.error_code) == (4, "")
     assert given(bedside) == pytest.approx(1.5, abs=0.1)

@@ -52,7 +52,9 @@ def test_the_covariances_are_those_of_drawn_errors(smooth):
     tiny = (1e-9, 1e-9, 1e-9)
     config = SightConfig(marker_mm=tiny, **NO_GUIDE) if smooth else SightConfig(field_mm=tiny, **NO_GUIDE)
     wanted = constant_covariances(PATIENT, TOOL, TIP, DEPTHS, MARKERS, config)
-    np.testing.assert_allclose(np.sqrt(np.trace(drawn(config, smooth), axis1=1, axis2=2)), np.sqrt(np.trace(wanted, axis1=1, axis2=2)), rtol=0.08)
+    np.testing.assert_allclose(
+        np.sqrt(np.trace(drawn(config, smooth), axis1=1, axis2=2)), np.sqrt(np.trace(wanted, axis1=1, axis2=2)), rtol=0.08
+    )
 
 
 def test_a_longer_lever_and_smaller_tools_make_it_worse():

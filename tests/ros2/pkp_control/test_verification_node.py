@@ -39,7 +39,11 @@ class Theatre:
         self.off_mm, self.seen, self.shown, self.side, self.draw = 0.0, True, True, "left", np.random.default_rng(5)
         self.states, self.frame, self.sequence, self.ended = [], 0, 0, threading.Event()
         self.room = Room(
-            (NodeSpec("verification", "pkp_control", "verification", CALIBRATED),), folder / "run", node, environment, lambda w: None
+            (NodeSpec("verification", "pkp_control", "verification", CALIBRATED),),
+            folder / "run",
+            node,
+            environment,
+            lambda w: None,
         )
         node.create_subscription(msg.VerificationState, names.VERIFICATION, self.states.append, 10)
         self.tools = node.create_publisher(msg.ToolPoseArray, names.TOOLS, 10)
@@ -80,7 +84,9 @@ class Theatre:
 
     def speak(self):
         self.sequence += 1
-        self.command.publish(self.msg.StateCommand(supervisor="t", sequence=self.sequence, plan=self.plan, side=self.side, phase=6))
+        self.command.publish(
+            self.msg.StateCommand(supervisor="t", sequence=self.sequence, plan=self.plan, side=self.side, phase=6)
+        )
 
     def show(self):
         if not self.shown:

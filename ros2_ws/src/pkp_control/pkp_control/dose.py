@@ -1,4 +1,4 @@
-"""How a plan's cement is divided over its paths: one place, for the injector's node and for whoever orders from it. Millilitres."""
+"""How a plan's cement is divided over its paths: one place, for the node and for whoever orders from it. Millilitres."""
 
 from __future__ import annotations
 
@@ -43,6 +43,8 @@ def checked_dose(wanted_ml: float, recommended_ml: float, sides: Sequence[str], 
     share = share_ml(recommended_ml, sides, side)
     if not (math.isfinite(wanted_ml) and 0 < wanted_ml <= share * (1 + SLACK)):
         raise DoseRefusedError(
-            f"{wanted_ml:.4g} ml ordered for the {side} side, the plan gives it {share:.4g} ml", wanted_ml=wanted_ml, share_ml=share
+            f"{wanted_ml:.4g} ml ordered for the {side} side, the plan gives it {share:.4g} ml",
+            wanted_ml=wanted_ml,
+            share_ml=share,
         )
     return min(wanted_ml, share)

@@ -115,7 +115,7 @@ class InjectionGate:
             press = self._press
             if press is None or not press.pressed or (press.epoch, press.side) != (order.epoch, order.side):
                 return False
-            return -0.005 <= now_s - press.heard_s and now_s - press.made_s <= self._press_s
+            return now_s - press.heard_s >= -0.005 and now_s - press.made_s <= self._press_s
 
     @property
     def stops(self) -> int:
@@ -159,4 +159,3 @@ class InjectionGate:
 
 def _of(permit: Permit) -> Order:
     return Order(permit.plan_hash, permit.side, permit.epoch)
-

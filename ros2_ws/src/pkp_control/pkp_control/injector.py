@@ -48,7 +48,10 @@ class _Bedside(BaseModel):
     oldest_s: float = Field(0.08, gt=0, le=0.5, description="assumed: older readings are refused")
     press_s: float = Field(0.25, gt=0, le=0.5, description="silence of the hold-to-run switch that is a release")
     permit_s: float = Field(
-        0.1, gt=0, le=0.5, description="silence of the supervisor that stops; above 0.1 only in simulation, on a machine that is busy"
+        0.1,
+        gt=0,
+        le=0.5,
+        description="silence of the supervisor that stops; longer only in simulation on a busy machine",
     )
     arming_s: float = Field(2.0, gt=0, le=10, description="assumed: longest wait for the device to be armed")
     longest_s: float = Field(600.0, gt=0, le=3600, description="assumed: longest goal, and where it names no time")
