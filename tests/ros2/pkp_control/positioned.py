@@ -74,7 +74,7 @@ class Bench:
             room.arm.command(setpoint)
 
     def run(self, seconds):
-        for _ in range(int(round(seconds / PERIOD_S))):
+        for _ in range(round(seconds / PERIOD_S)):
             self.step()
 
     def until(self, condition, most_s=60.0):

@@ -1,4 +1,4 @@
-"""The verification node: is the guide where the plan wants it? Every camera frame is judged, by the tracker alone, without the arm's word."""
+"""The verification node: is the guide where the plan wants it? Judged in every camera frame, without the arm's word."""
 
 from __future__ import annotations
 
