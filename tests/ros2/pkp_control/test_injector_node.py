@@ -12,15 +12,15 @@ from tests.ros2.running import ros_node, until
 
 pytestmark = pytest.mark.ros
 INJECT, STOPPED, WITHDRAW = 8, 11, 9
-SPEED = 10.0
+SPEED = 5.0
 # this machine may be busy; what is tested is who stops whom
-EASY = {"timeout_s": 0.2, "oldest_s": 0.4, "blind_s": 0.4, "watchdog_s": 0.5}
+EASY = {"timeout_s": 0.4, "oldest_s": 0.5, "blind_s": 0.5, "watchdog_s": 1.0, "press_s": 0.5, "permit_s": 0.5}
 
 
 class Bedside:
     """Injector, its node, and a supervisor and operator that do as they are told."""
 
-    def __init__(self, node, environment, folder):
+    def __init__(self, node, environment, folder, **strict):
         from pkp_bringup.nodes import NodeSpec
         from pkp_bringup.room import Room
         from pkp_lifecycle import names
@@ -35,7 +35,7 @@ class Bedside:
         plan = sealed_plan(path("left", (0, 0, 0), (0, 45, 0)), path("right", (20, 0, 0), (20, 45, 0)))
         (folder / "plan.json").write_text(plan.to_json())
         self.plan = msg.PlanReference(case_path=str(folder), plan_hash=plan.plan_hash, level="L1", sides=["left", "right"])
-        parameters = {"port": str(self.process.link), "journal_folder": str(folder), **EASY}
+        parameters = {"port": str(self.process.link), "journal_folder": str(folder), **EASY, **strict}
         spec = NodeSpec("injector", "pkp_control", "injector", parameters)
         self.make = lambda: Room((spec,), folder / "run", node, environment, lambda words: None)
         self.phase, self.epoch, self.side, self.speaking, self.sequence = INJECT, 0, "left", True, 0
@@ -163,9 +163,9 @@ class Bedside:
 
 
 @pytest.fixture
-def bedside(tmp_path):
+def bedside(tmp_path, request):
     with ros_node() as (node, environment):
-        beside = Bedside(node, environment, tmp_path)
+        beside = Bedside(node, environment, tmp_path, **getattr(request, "param", {}))
         yield beside
         beside.end()
 
@@ -187,6 +187,7 @@ def test_both_sides_get_their_share_and_no_side_gets_it_twice(bedside):
     assert bedside.refused(bedside.goal()) == "injection_refused"
     assert bedside.still()
     bedside.pressed, bedside.side = False, "right"
+    bedside.until(lambda: bedside.states[-1].side == "right")  # the node has heard so
     result, status = bedside.result(bedside.flowing(0.5))
     assert (status, result.error_code) == (4, "")
     assert given(bedside) == pytest.approx(1.5, abs=0.1)
@@ -213,7 +214,7 @@ def test_the_switch(bedside):
             bedside.until(lambda n=count: (bedside.send_press(3, True), len(bedside.states) > n + 10)[1])
         if release == "old":
             count = len(bedside.states)
-            bedside.until(lambda n=count: (bedside.send_press(bedside.presses + 1, True, 0.4), len(bedside.states) > n + 10)[1])
+            bedside.until(lambda n=count: (bedside.send_press(bedside.presses + 1, True, 0.8), len(bedside.states) > n + 10)[1])
         assert bedside.still()
         assert bedside.states[-1].state == state.HOLDING
         bedside.press_side = bedside.press_epoch = None
@@ -227,6 +228,7 @@ def test_the_switch(bedside):
     assert given(bedside) == pytest.approx(1.0, abs=0.05)
 
 
+@pytest.mark.parametrize("bedside", [{"permit_s": 0.1}], indirect=True)
 def test_silence_of_the_supervisor_stops_the_flow(bedside):
     handle = bedside.flowing()
     bedside.speaking = False

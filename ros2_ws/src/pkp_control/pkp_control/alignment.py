@@ -2,8 +2,8 @@
 
 Both tools are taken from the same frame, so the patient's motion cancels. Single poses scatter (0.25 mm RMS of the camera, times
 the lever from marker to path), therefore a limit acts on a short mean at once, on a single pose only when it is gross, and on the
-mean of the whole hold time. VERIFIED asks that the mean's whole ellipsoid of uncertainty lies within the limits: what stays in both
-poses however long one averages (``sight_error``), the mean's scatter, and the motion seen while it was averaged. Anything doubtful
+mean of the whole hold time. VERIFIED asks that the mean's whole ellipsoid of uncertainty lies within the limits: what stays in
+both poses however long one averages (``sight_error``), the mean's scatter, and the motion seen meanwhile. Anything doubtful
 means: not verified.
 """
 

@@ -1,4 +1,4 @@
-"""How a plan's cement is divided over its paths: one place, for the injector's node and for whoever orders from it. Millilitres."""
+"""How a plan's cement is divided over its paths: one place, for the node and for whoever orders from it. Millilitres."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class InjectionCycle:
         """
         if self.state.phase not in (Phase.DISARMED, Phase.DONE):
             raise InjectionRefusedError(f"cannot arm while {self.state.phase.value}", phase=self.state.phase.value)
-        now = self._client.read()
+        now = self.reading = self._client.read()
         self.state, _ = step(self.state, self._clock(), now, False, None, self.config)  # the counter as it stands
         lacking = to_give(self.state, order, self.config)
         try:
@@ -78,7 +78,7 @@ class InjectionCycle:
             InjectionRefusedError: nothing stopped, or no name. InjectorError: the device does not clear.
         """
         cleared = acknowledge(self.state, operator, self._clock())
-        reading = self._client.acknowledge()
+        reading = self.reading = self._client.acknowledge()
         self.state, _ = step(cleared, self._clock(), reading, False, None, self.config)
         self._command = REST
         self._record()

@@ -9,7 +9,7 @@ import math
 import threading
 
 import attrs
-from pkp_supervisor.guard import Command, CommandGuard, Limits, Permit
+from pkp_supervisor.guard import Command, CommandGuard, GuardAges, Limits, Permit
 
 LATCHED = ("STOPPED", "FAULT")
 INJECT = "INJECT"
@@ -45,12 +45,13 @@ class InjectionGate:
     """The newest words of supervisor and switch, and what follows from them.
 
     Args:
-        flow_ml_s: the largest flow that is ever ordered. press_s: a press older than this is a release.
+        flow_ml_s: the largest flow that is ever ordered. press_s: a press older than this is a release. permit_s: a permit older
+            than this is none.
     """
 
-    def __init__(self, flow_ml_s: float, press_s: float) -> None:
-        self._guard = CommandGuard(Limits(("flow",), [0.0], [flow_ml_s]))
-        self._press_s, self._lock = press_s, threading.Lock()
+    def __init__(self, flow_ml_s: float, press_s: float, permit_s: float = 0.1) -> None:
+        self._guard = CommandGuard(Limits(("flow",), [0.0], [flow_ml_s]), GuardAges(permit_s=permit_s))
+        self._permit_s, self._press_s, self._lock = permit_s, press_s, threading.Lock()
         self._press: Press | None = None
         self._enabled, self._orders = False, 0
 
@@ -114,7 +115,7 @@ class InjectionGate:
             press = self._press
             if press is None or not press.pressed or (press.epoch, press.side) != (order.epoch, order.side):
                 return False
-            return -0.005 <= now_s - press.heard_s and now_s - press.made_s <= self._press_s
+            return now_s - press.heard_s >= -0.005 and now_s - press.made_s <= self._press_s
 
     @property
     def stops(self) -> int:
@@ -141,13 +142,13 @@ class InjectionGate:
     def rearmed(self, stop_epoch: int, now_s: float) -> bool:
         """Whether the supervisor has let go on since that stop: a newer epoch, nothing latched, devices wanted."""
         permit = self._guard.permit
-        fresh = permit is not None and 0 <= now_s - permit.heard_s <= 0.1
+        fresh = permit is not None and 0 <= now_s - permit.heard_s <= self._permit_s
         return permit is not None and fresh and permit.epoch > stop_epoch and permit.phase not in LATCHED and self._enabled
 
     def ended(self, order: Order, now_s: float) -> bool:
         """Whether the procedure has left injection in order, with no stop: an operator gave up the rest of this side's dose."""
         permit = self._guard.permit
-        fresh = permit is not None and 0 <= now_s - permit.heard_s <= 0.1
+        fresh = permit is not None and 0 <= now_s - permit.heard_s <= self._permit_s
         return (
             permit is not None
             and fresh

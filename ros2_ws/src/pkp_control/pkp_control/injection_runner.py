@@ -145,7 +145,8 @@ class InjectionRunner:
         was = state.phase
         state = self._cycle.cycle(closed, stop)
         reading = self._cycle.reading
-        if state.phase not in ARMED and state.phase is not Phase.STOPPED and reading and reading.state is DeviceState.FAULT:
+        news = None if self._cycle.trouble is not None else reading
+        if state.phase not in (*ARMED, Phase.STOPPED) and news is not None and news.state is DeviceState.FAULT:
             self._cycle.halt(Stop.DEVICE_FAULT)
             state = self._cycle.state
         if state.phase is Phase.STOPPED and (was is not Phase.STOPPED or not why):

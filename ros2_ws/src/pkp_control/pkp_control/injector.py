@@ -47,6 +47,12 @@ class _Bedside(BaseModel):
     timeout_s: float = Field(0.04, gt=0, le=0.5, description="assumed: longest wait for one answer of the device")
     oldest_s: float = Field(0.08, gt=0, le=0.5, description="assumed: older readings are refused")
     press_s: float = Field(0.25, gt=0, le=0.5, description="silence of the hold-to-run switch that is a release")
+    permit_s: float = Field(
+        0.1,
+        gt=0,
+        le=0.5,
+        description="silence of the supervisor that stops; longer only in simulation on a busy machine",
+    )
     arming_s: float = Field(2.0, gt=0, le=10, description="assumed: longest wait for the device to be armed")
     longest_s: float = Field(600.0, gt=0, le=3600, description="assumed: longest goal, and where it names no time")
 
@@ -81,7 +87,7 @@ class Injector(PkpNode[Any]):
         config = self.config
         Path(config.journal_folder).mkdir(parents=True, exist_ok=True)
         self._injection = config.injection()
-        self._gate = InjectionGate(self._injection.flow_ml_s, config.press_s)
+        self._gate = InjectionGate(self._injection.flow_ml_s, config.press_s, config.permit_s)
         line = SerialLine(config.port, config.timeout_s)
         self._client = InjectorClient(line, time.monotonic, ClientConfig(timeout_s=config.timeout_s, oldest_s=config.oldest_s))
         journal = InjectionJournal(Path(config.journal_folder) / "injection.jsonl")

@@ -1,4 +1,4 @@
-"""What averaging cannot remove from a guide seen by the camera: marker errors that stay, through the pose fits, to entry and target.
+"""What averaging cannot remove from a guide that the camera sees: constant marker errors, taken to entry and target.
 
 Each marker's constant error has a part of its own (sphere, tool calibration) and a part that changes smoothly over the camera's
 volume, which neighbours share. Both tools' poses are least-squares fits, so the error of the guide against the plan at a point is

@@ -67,7 +67,7 @@ class State:
 
     @property
     def motion_permitted(self) -> bool:
-        """Whether the arm may move: phase, approval and registration, never while a stop is latched. Out needs no registration."""
+        """Whether the arm may move: phase, approval and, but for the way out, registration; never while a stop is latched."""
         lock = INTERLOCKS[self.phase]
         return lock.motion and bool(self.approved_by) and (self.registered_s is not None or not lock.registered)
 

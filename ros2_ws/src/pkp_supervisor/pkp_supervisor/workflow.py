@@ -229,7 +229,7 @@ def _acknowledge(state: State, event: events.Acknowledge, now_s: float, fresh: F
 def _rearm(state: State, event: events.Rearm, now_s: float, fresh: Freshness) -> State:
     """Acknowledged, checked since the stop, same plan; before an approval there is nothing to check.
 
-    With the pin in and no registration to go on by, the way on is out: no check could pass, and none is needed to go straight back.
+    With the pin in and no registration to go on by, the way on is out: no check could pass, and none is needed to go back.
     """
     if not state.latched or state.stopped_in is None:
         raise WrongPhaseError("no stop is latched", phase=state.phase.name)
