@@ -162,11 +162,10 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
             result.error_msg = error.message
             result.registration = messages.refusal_message(error, result.error_code, goal.plan, self.stamp(), limits)
             self.get_logger().warning(f"Register: {error.message}")
-            if isinstance(error, CancelledError) and handle.is_cancel_requested:
-                handle.canceled()
-            else:
+            cancelled = isinstance(error, CancelledError) and handle.is_cancel_requested
+            if not cancelled and not isinstance(error, MethodNotHereError):  # these say nothing about a registration
                 self._result.publish(result.registration)
-                handle.abort()
+            handle.canceled() if cancelled else handle.abort()
         finally:
             self._busy.release()
         return result
