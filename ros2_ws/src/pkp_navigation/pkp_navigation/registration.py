@@ -26,14 +26,13 @@ from pkp_navigation.register_attendant import Attendant
 from pkp_navigation.register_course import (
     Equipment,
     NotRegisteredError,
-    Received,
-    ScanInbox,
     Standing,
     Verdict,
     check,
     read_plan,
     register,
 )
+from pkp_navigation.scan_inbox import Received, ScanInbox
 from pkp_navigation.tool_file import PATIENT_REF, PROBE_TIP, load_tool
 from planning_core.errors import InputError, PkpError
 from planning_core.registration.check_bead import CheckBeadConfig
