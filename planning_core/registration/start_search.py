@@ -58,8 +58,8 @@ class StartSearchConfig(BaseModel):
 
 
 class VertebraNotInScanError(RegistrationError):
-    """No place in the scan shows the vertebra. Carries ``in_view`` (share of it), ``correlation`` (``None``: too little is in view)
-    and ``needed`` (of whichever is too low)."""
+    """No place in the scan shows the vertebra. Carries ``in_view`` (share of it) or ``correlation``, whichever is too low, and
+    ``needed``."""
 
     code = "vertebra_not_in_scan"
 
