@@ -47,7 +47,7 @@ class StartSearchConfig(BaseModel):
     apart_mm: float = Field(10.0, gt=0, description="places nearer than this are one; a vertebra is 20 mm and more away")
     refine_mm: tuple[PositiveFloat, ...] = Field((4.0, 2.0), description="voxels of the refinement")
     min_correlation: float = Field(
-        0.8, gt=0, lt=1, description="refined, below which it is not there; the same bone has 0.97, carry asks for 0.85 again"
+        0.85, gt=0, lt=1, description="refined, below which it is not there; the same bone has 0.97, neighbours up to 0.80"
     )
     lead: float = Field(
         0.1,
