@@ -318,9 +318,12 @@ def found(console: Console, tries: int) -> None:
             off, leads, took = [], [], []
             for number, level in enumerate(levels):
                 for seed in range(tries):
-                    at = spine[level if shown else _far_from(level, levels)].ct_lps_from_vertebra.translation_mm
+                    at = spine[level].ct_lps_from_vertebra.translation_mm
+                    height = 130.0
+                    if not shown:  # the neighbour is in view, the vertebra's middle just outside
+                        beside = spine[_far_from(level, levels)].ct_lps_from_vertebra.translation_mm
+                        at, height = beside, 2 * float(np.linalg.norm(beside - at)) - 16
                     rng = np.random.default_rng([seed, number])
-                    height = 130.0 if shown else 60.0
                     made, truth = _anywhere(ct, at, height, rng)
                     began = time.perf_counter()
                     try:
@@ -339,7 +342,7 @@ def found(console: Console, tries: int) -> None:
             table.add_row(
                 patient,
                 str(len(levels)),
-                "shows it" if shown else "two levels away, low field",
+                "shows it" if shown else "shows its neighbours",
                 str(right),
                 str(refused),
                 str(wrong),

@@ -46,6 +46,9 @@ class StartSearchConfig(BaseModel):
     worth: float = Field(0.6, ge=0, lt=1, description="share of the best place's first correlation below which none is refined")
     apart_mm: float = Field(10.0, gt=0, description="places nearer than this are one; a vertebra is 20 mm and more away")
     refine_mm: tuple[PositiveFloat, ...] = Field((4.0, 2.0), description="voxels of the refinement")
+    min_correlation: float = Field(
+        0.85, gt=0, lt=1, description="refined, below which it is not there; the same bone has 0.97, neighbours up to 0.80"
+    )
     lead: float = Field(
         0.1,
         gt=0,
@@ -55,7 +58,8 @@ class StartSearchConfig(BaseModel):
 
 
 class VertebraNotInScanError(RegistrationError):
-    """No place in the scan shows enough of the vertebra. Carries ``in_view`` and ``needed`` (shares of the bone)."""
+    """No place in the scan shows the vertebra. Carries ``in_view`` (share of it) or ``correlation``, whichever is too low, and
+    ``needed``."""
 
     code = "vertebra_not_in_scan"
 
@@ -100,7 +104,7 @@ def find_start(
         preop: CT that ``vertebra`` was modelled on. intraop: any other of the same patient, in about the same axes.
 
     Raises:
-        VertebraNotInScanError: the scan nowhere shows enough of it.
+        VertebraNotInScanError: the scan nowhere shows it.
         WrongLevelError: another place, as a neighbouring level, fits nearly as well.
     """
     config, carry = config or StartSearchConfig(), carry or CarryConfig()
@@ -111,6 +115,14 @@ def find_start(
     away = [(float(np.linalg.norm(p.transform.apply(centre) - best.transform.apply(centre))), p) for p in refined]
     others = [(p.correlation, mm) for mm, p in away if mm > config.apart_mm]
     other, other_mm = max(others, default=(-1.0, None))
+    if best.correlation < config.min_correlation:
+        raise VertebraNotInScanError(
+            f"{vertebra.level.value} is nowhere in the scan: the best place correlates by {best.correlation:.2f}, "
+            f"at least {config.min_correlation:g} is needed: bring it into the field and scan again",
+            in_view=None,
+            correlation=best.correlation,
+            needed=config.min_correlation,
+        )
     if best.correlation - other < config.lead:
         raise WrongLevelError(
             f"{vertebra.level.value} is found in two places {other_mm:.0f} mm apart, correlating by {best.correlation:.2f} and "
@@ -170,6 +182,7 @@ def _places(preop: CtVolume, vertebra: Vertebra, intraop: CtVolume, config: Star
             f"the scan shows at most {most_seen:.0%} of {vertebra.level.value}, {config.min_in_view:.0%} are needed: "
             "bring it into the field and scan again",
             in_view=most_seen,
+            correlation=None,
             needed=config.min_in_view,
         )
     return _peaks(best, which, grid, turns, vertebra, config)

@@ -3,7 +3,7 @@ import pytest
 
 from planning_core.anatomy.label_file import from_labels
 from planning_core.case.folder import Case
-from planning_core.case.stage import code_sha256, load_segmentation, save_segmentation, stage_key, stage_path
+from planning_core.case.stage import code_sha256, kept_segmentation, load_segmentation, save_segmentation, stage_key, stage_path
 from planning_core.geometry import Grid
 
 
@@ -25,6 +25,15 @@ def test_a_stored_segmentation_comes_back_the_same(tmp_path, segmentation):
     assert [p.reason for p in back.partial] == [p.reason for p in segmentation.partial]
     for level, field in segmentation.boundaries.items():
         np.testing.assert_array_equal(back.boundaries[level].values, field.values)
+
+
+def test_what_a_case_keeps_is_found_whatever_it_depended_on(tmp_path, segmentation):
+    assert kept_segmentation(Case(tmp_path)) is None
+    save_segmentation(Case(tmp_path), "key", segmentation)
+    (tmp_path / "stages" / "segmentation-newer.npz").write_bytes(b"cut off")
+    back = kept_segmentation(Case(tmp_path))
+    assert back is not None
+    np.testing.assert_array_equal(back.labels, segmentation.labels)
 
 
 def test_another_key_finds_nothing(tmp_path, segmentation):

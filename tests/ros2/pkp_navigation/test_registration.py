@@ -9,16 +9,11 @@ from scipy.spatial.transform import Rotation
 from planning_core.geometry import RigidTransform
 from planning_core.imaging.ingest import load_ct
 from tests.planning_core.registration.strategies import jittered
-from tests.ros2.pkp_navigation.planned import LEVEL, planned_room
+from tests.ros2.pkp_navigation.planned import LEVEL
 from tests.ros2.running import need_ros, ros_node, until
 
 pytestmark = pytest.mark.ros
 DEADLINE_S = 90.0
-
-
-@pytest.fixture(scope="module")
-def truth(tmp_path_factory):
-    return planned_room(tmp_path_factory.mktemp("room"))
 
 
 class Camera:

@@ -79,8 +79,8 @@ def test_every_frame_comes_once_with_its_stamp_and_goes_into_the_tree(heard):
     print(
         f"\n{rate:.1f} frames/s heard, exposure to subscriber {1e3 * np.median(ages):.1f} ms median, max {1e3 * max(ages):.0f} ms"
     )
-    assert rate > 15
-    assert 0 < np.median(ages) < 0.1
+    assert rate > 5  # 58 on an idle machine
+    assert 0 < np.median(ages) < 0.3
     last = heard.arrays[-1][1]
     assert (last.header.frame_id, {t.tool: t.status for t in last.tools}) == (
         "tracker",

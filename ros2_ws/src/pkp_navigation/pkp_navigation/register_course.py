@@ -6,7 +6,6 @@ touched → judged for every side. CHECK: the same bead touched again, judged th
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 
 from pkp_navigation.camera_record import CameraRecord
 from pkp_navigation.examine_scan import Examined, OtherScanError, ScanJob
+from pkp_navigation.scan_inbox import ScanInbox
 from planning_core.case.plan import Plan
 from planning_core.errors import InputError, PkpError
 from planning_core.geometry import RigidTransform
@@ -58,40 +58,6 @@ class NotTouchedError(InputError):
     """The check point was not touched in time. Carries ``held_mm``: how far off the tip was held still, or none."""
 
     code = "check_point_not_touched"
-
-
-@attrs.frozen
-class Received:
-    """A scan that came in: where it lies, its hash, and when it was accepted on the host's clock, s."""
-
-    source: str
-    sha256: str
-    accepted_s: float
-
-
-class ScanInbox:
-    """The scan received last; written by one thread, awaited by another."""
-
-    def __init__(self) -> None:
-        self._held: Received | None = None
-        self._news = threading.Condition()
-
-    def begin(self) -> None:
-        """Forget what came before."""
-        with self._news:
-            self._held = None
-
-    def put(self, scan: Received) -> None:
-        """A scan came."""
-        with self._news:
-            self._held = scan
-            self._news.notify_all()
-
-    def wait(self, wait_s: float) -> Received | None:
-        """The scan, or nothing within a while."""
-        with self._news:
-            self._news.wait_for(lambda: self._held is not None, wait_s)
-            return self._held
 
 
 @attrs.frozen(eq=False)

@@ -26,14 +26,13 @@ from pkp_navigation.register_attendant import Attendant
 from pkp_navigation.register_course import (
     Equipment,
     NotRegisteredError,
-    Received,
-    ScanInbox,
     Standing,
     Verdict,
     check,
     read_plan,
     register,
 )
+from pkp_navigation.scan_inbox import Received, ScanInbox
 from pkp_navigation.tool_file import PATIENT_REF, PROBE_TIP, load_tool
 from planning_core.errors import InputError, PkpError
 from planning_core.registration.check_bead import CheckBeadConfig
@@ -162,11 +161,10 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
             result.error_msg = error.message
             result.registration = messages.refusal_message(error, result.error_code, goal.plan, self.stamp(), limits)
             self.get_logger().warning(f"Register: {error.message}")
-            if isinstance(error, CancelledError) and handle.is_cancel_requested:
-                handle.canceled()
-            else:
+            cancelled = isinstance(error, CancelledError) and handle.is_cancel_requested
+            if not cancelled and not isinstance(error, MethodNotHereError):  # these say nothing about a registration
                 self._result.publish(result.registration)
-                handle.abort()
+            handle.canceled() if cancelled else handle.abort()
         finally:
             self._busy.release()
         return result
