@@ -61,7 +61,8 @@ class RoomSpec(BaseModel):
             InputError: the field point lies outside the CT, or in air.
         """
         field = np.asarray(field_lps_mm, dtype=np.float64)
-        depths = [skin_behind(hu, grid, field + [left, 0, up]) for left in (-45, -25, 0, 25, 45) for up in (-25, 0, 25)]
+        # no further aside: beside the thoracic spine lies lung
+        depths = [skin_behind(hu, grid, field + [left, 0, up]) for left in (-20, 0, 20) for up in (-25, 0, 25)]
         bead = field + bead_offset(int(rest.get("seed", 1)))
         bead[1] += skin_behind(hu, grid, bead)
         return cls(field_lps_mm=field_lps_mm, skin_mm=min(depths), check_bead_lps_mm=_point(bead), **rest)

@@ -116,7 +116,9 @@ def simulated_devices(kind: Kind, room: SimulatedRoom) -> tuple[NodeSpec, ...]:
     tracker = ("--link", room.tracker, "--control", f"{room.tracker}.control", "--scene", "hardware_sim.room.scene:scene")
     tracker = (*tracker, "--seed", room.seed, "--camera", room.camera, "--epoch", room.epoch_s)
     injector = ("--link", room.injector, "--seed", room.seed, "--speed", room.injector_speed, "--mixed-ago", room.cement_age_s)
-    arm = {"sim_folder": str(folder), "mirror": kind == "gazebo"}  # in Gazebo the arm is there: its joints are only followed
+    arm: dict[str, Any] = {"sim_folder": str(folder)}
+    if kind == "gazebo":
+        arm["mirror"] = True  # the arm is in Gazebo: its joints are only followed
     specs = [
         NodeSpec("arm_sim", "pkp_simulation", "arm_controller", arm, lifecycle=False),
         _device("tracker_sim", "hardware_sim", "tracker", *tracker),
