@@ -14,14 +14,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pkp_bringup.nodes import SimulatedRoom
-
 from hardware_sim.room import RoomSpec
+from pkp_bringup.nodes import SimulatedRoom
 from planning_core.errors import PkpError
 from planning_core.imaging.ingest import load_ct
 
 INJECTOR_SPEED = 5.0
-"""Device seconds in a second in an automatic procedure; the highest at which its volume is still right (docs/devices/injector.md)."""
+"""Device seconds in a second in an automatic procedure; its volume is right up to 20 (docs/devices/injector.md)."""
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import attrs
 import numpy as np
@@ -63,7 +65,8 @@ def make_template(spine: Spine, level: VertebraLevel, config: AnatomyConfig) -> 
     sizes = {v: measure_size(spine.vertebrae[v]) for v in members}
     want = expected_size(level, measure_size(target), sizes, list(weights))
     residual = residual_structures(target)
-    fits = tuple(fit_neighbour(target, spine.vertebrae[v], sizes[v], want, residual) for v in members)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        fits = tuple(pool.map(lambda v: fit_neighbour(target, spine.vertebrae[v], sizes[v], want, residual), members))
     there = [fit.warp(points) for fit in fits]
     wholes = [fit.neighbour.whole.at(place) for fit, place in zip(fits, there, strict=True)]
     walls = [behind(fit.neighbour.wall, place) for fit, place in zip(fits, there, strict=True)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import attrs
 import numpy as np
 
@@ -88,9 +91,10 @@ def plan_trajectories(
     # rounding a wall to voxels of width h leaves it uncertain by h/√12, on top of what segmentation itself gets wrong
     segmentation = float(np.hypot(config.segmentation_mm, vertebra.voxel_mm[0] / np.sqrt(12)))
     setting = Setting(vertebra, cement, ct, config, attrs.evolve(config.budget, segmentation_mm=segmentation))
-    attempts: list[tuple[Side, PathKind, Attempt]] = []
-    for side, corridor in corridors(vertebra, around).items():
-        attempts.extend((side, kind, attempt) for kind, attempt in _side(setting, corridor))
+    beside = corridors(vertebra, around)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        tried = pool.map(lambda corridor: _side(setting, corridor), beside.values())
+    attempts = [(side, kind, attempt) for side, of_side in zip(beside, tried, strict=True) for kind, attempt in of_side]
     paths = [a.path for _, _, a in attempts if a.path is not None]
     refused = tuple(f"{side.value} {kind.value}: {a.why}" for side, kind, a in attempts if a.path is None)
     if not paths:

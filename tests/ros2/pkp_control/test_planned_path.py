@@ -10,9 +10,6 @@ from pkp_control.planned_path import (
     CurvedPathError,
     GuideConfig,
     NoSuchPathError,
-    OtherPlanError,
-    PlanUnreadableError,
-    load_plan,
     planned_goal,
 )
 from scipy.spatial.transform import Rotation
@@ -73,19 +70,3 @@ def test_refusals_have_names():
         planned_goal(PLAN.model_copy(update={"level": "L2"}), "left", at)
     with pytest.raises(InputError):
         planned_goal(PLAN, "left", at.inverse())
-
-
-def test_a_case_gives_its_own_plan_only(tmp_path):
-    with pytest.raises(PlanUnreadableError):
-        load_plan(tmp_path, PLAN.plan_hash)
-    place = tmp_path / "plan.json"
-    place.write_text(PLAN.to_json())
-    assert load_plan(tmp_path, PLAN.plan_hash) == PLAN
-    with pytest.raises(OtherPlanError):
-        load_plan(str(tmp_path), "0" * 64)
-    place.write_text(PLAN.to_json().replace('"level": "L1"', '"level": "L2"'))
-    with pytest.raises(TamperedPlanError):
-        load_plan(tmp_path, PLAN.plan_hash)
-    place.write_text("{}")
-    with pytest.raises(PlanUnreadableError):
-        load_plan(tmp_path, PLAN.plan_hash)

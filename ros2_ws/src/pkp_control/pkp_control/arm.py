@@ -10,6 +10,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -35,12 +36,13 @@ from pkp_control.compensation import TOOL
 from pkp_control.kinematics import PLATE, TIP, ArmKinematics
 from pkp_control.limits import MotionLimits
 from pkp_control.links import Links
-from pkp_control.planned_path import load_plan, path_of, planned_goal
+from pkp_control.planned_path import path_of, planned_goal
 from pkp_control.polled import Polled
 from pkp_control.positioning import Order, Outcome, Positioner, Purpose
 from pkp_control.priority import go_first
 from pkp_control.ticker import Ticker, in_words
 from pkp_control.way_process import WayProcess
+from planning_core.case.revisions import open_plan
 from planning_core.errors import PkpError
 from planning_core.geometry import RigidTransform
 
@@ -227,7 +229,7 @@ class Arm(PkpNode[ArmConfig]):
         registered = self._registration
         if purpose is Purpose.WITHDRAW or registered is None or registered[0] != goal.plan.plan_hash:
             return order  # without a goal; an approach is then refused by name
-        plan = load_plan(goal.plan.case_path, goal.plan.plan_hash)
+        plan = open_plan(Path(goal.plan.case_path), goal.plan.plan_hash)
         held = planned_goal(plan, goal.side, registered[1], self.config.guide)
         known = path_of(plan, goal.side).skin_mm is not None
         skin_mm = self.config.skin_clearance_mm if known else None

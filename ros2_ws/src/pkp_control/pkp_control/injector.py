@@ -30,7 +30,7 @@ from pkp_control.injection_journal import InjectionJournal
 from pkp_control.injection_runner import InjectionRunner
 from pkp_control.injection_types import ARMED, InjectionOrder, InjectionRefusedError, Phase, Stop
 from pkp_control.injector_client import ClientConfig, InjectorClient, SerialLine
-from pkp_control.planned_path import load_plan
+from planning_core.case.revisions import open_plan
 from planning_core.cement.curing import CURING, CementClock
 from planning_core.errors import PkpError
 
@@ -214,7 +214,7 @@ class Injector(PkpNode[Any]):
         self._gate.admit(order, time.monotonic())
         if goal.mixed_at.sec == 0:
             raise InjectionRefusedError("nobody said when the cement was mixed")
-        plan = load_plan(goal.plan.case_path, goal.plan.plan_hash)
+        plan = open_plan(Path(goal.plan.case_path), goal.plan.plan_hash)
         dose = checked_dose(millilitres(goal.volume), plan.recommended_ml, [p.side for p in plan.paths], goal.side)
         config = limited(self._injection, millilitres(goal.flow_limit), goal.pressure_limit / 1e3)
         cement = CementClock.start(self.monotonic_of(goal.mixed_at), CURING[self.config.cement_class])

@@ -5,10 +5,8 @@ The arm and whoever verifies it take the same way from plan to goal, so that bot
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from pkp_control.compensation.goal import PATIENT, Goal
 from pkp_control.kinematics import TIP
@@ -20,18 +18,6 @@ from planning_core.trajectory.plan import PathKind
 
 CT = "ct_lps"
 LEAST_DEPTH_MM = 1.0
-
-
-class PlanUnreadableError(InputError):
-    """No plan lies there, or it is none. Carries ``place``."""
-
-    code = "plan_unreadable"
-
-
-class OtherPlanError(PkpError):
-    """The plan in the case is not the one asked for. Carries ``wanted`` and ``found`` (hashes)."""
-
-    code = "other_plan"
 
 
 class NoSuchPathError(PkpError):
@@ -66,27 +52,6 @@ class GuideConfig(BaseModel):
     skin_clearance_mm: float = Field(10.0, ge=0, description="mouth of the guide to the skin; assumed")
     unknown_skin_mm: float = Field(60.0, gt=0, description="skin to entry where the CT does not show it; assumed")
     reach_mm: float = Field(160.0, gt=0, description="pin beyond the mouth: 320 mm less sleeve and handle; assumed")
-
-
-def load_plan(case_path: str | Path, plan_hash: str) -> Plan:
-    """The plan in a case, if it is whole and the one that is meant.
-
-    Raises:
-        PlanUnreadableError: not there, or no plan.
-        TamperedPlanError: its content is not what was sealed.
-        OtherPlanError: another plan lies there.
-    """
-    place = Path(case_path) / "plan.json"
-    try:
-        plan = Plan.model_validate_json(place.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise PlanUnreadableError(f"no plan can be read from {place}", place=str(place)) from error
-    plan.verify()
-    if plan.plan_hash != plan_hash:
-        raise OtherPlanError(
-            f"the case holds plan {plan.plan_hash[:12]}, not {plan_hash[:12]}", wanted=plan_hash, found=plan.plan_hash
-        )
-    return plan
 
 
 def planned_goal(plan: Plan, side: str, patient_from_ct: RigidTransform, config: GuideConfig | None = None) -> Goal:

@@ -18,9 +18,10 @@ from pkp_control import arm_messages as translate
 from pkp_control.alignment import AlignmentState, Verification, Verifier
 from pkp_control.compensation import TOOL
 from pkp_control.kinematics import PLATE, TIP, ArmKinematics
-from pkp_control.planned_path import load_plan, planned_goal
+from pkp_control.planned_path import planned_goal
 from pkp_control.sight_error import Markers
 from pkp_control.verification_config import VerificationConfig
+from planning_core.case.revisions import open_plan
 from planning_core.errors import PkpError
 from planning_core.geometry import RigidTransform
 from planning_core.registration.plate import BUILT_IN, load_plate
@@ -95,7 +96,7 @@ class VerificationNode(PkpNode[VerificationConfig]):
             return
         self._judge, self._refused = None, None
         try:
-            goal = planned_goal(load_plan(plan.case_path, plan.plan_hash), side, held[1], self.config.guide())
+            goal = planned_goal(open_plan(Path(plan.case_path), plan.plan_hash), side, held[1], self.config.guide())
             verifier = Verifier(goal, self._tool_from_tip, self._markers, self.config.alignment())
         except PkpError as error:
             self._refused, self.unhealthy = wanted, error.message

@@ -18,6 +18,7 @@ from pkp_navigation.camera_record import CameraRecord
 from pkp_navigation.examine_scan import Examined, OtherScanError, ScanJob
 from pkp_navigation.scan_inbox import ScanInbox
 from planning_core.case.plan import Plan
+from planning_core.case.revisions import open_plan
 from planning_core.errors import InputError, PkpError
 from planning_core.geometry import RigidTransform
 from planning_core.geometry.arrays import FloatArray
@@ -141,15 +142,9 @@ def read_plan(case_path: str, plan_hash: str) -> Plan:
     """The plan of a case, if it is the one that is meant.
 
     Raises:
-        WrongPlanError: none there, or another. TamperedPlanError: changed after it was sealed.
+        NoPlanError, UnreadablePlanError, TamperedPlanError: of ``planning_core.case.revisions``. WrongPlanError: it has no path.
     """
-    try:
-        plan = Plan.model_validate_json((Path(case_path) / "plan.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WrongPlanError("the case holds no plan that can be read", expected=plan_hash, found=None) from error
-    plan.verify()
-    if plan.plan_hash != plan_hash:
-        raise WrongPlanError("the plan in the case is not the one that is meant", expected=plan_hash, found=plan.plan_hash)
+    plan = open_plan(Path(case_path), plan_hash)
     if not plan.paths:
         raise WrongPlanError("the plan has no path", expected=plan_hash, found=plan.plan_hash)
     return plan

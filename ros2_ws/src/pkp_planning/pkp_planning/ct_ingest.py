@@ -9,6 +9,7 @@ from pathlib import Path
 from pkp_lifecycle import names
 from pkp_lifecycle.node import KEPT, PkpNode
 from pkp_lifecycle.node import main as run
+from pkp_lifecycle.worker import run_in_process
 from pkp_msgs.action import IngestCt
 from pkp_msgs.msg import CtReference
 from pydantic import Field
@@ -17,7 +18,6 @@ from pkp_planning.action_server import WorkServer
 from pkp_planning.dicom_peers import ReceptionConfig
 from pkp_planning.received import Series
 from pkp_planning.work import CtFacts, ingest
-from pkp_planning.worker import run_in_process
 from planning_core.errors import PkpError
 
 LOGGED = 16

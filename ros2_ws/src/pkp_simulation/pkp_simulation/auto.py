@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
 from pkp_control.compensation.goal import PATIENT
 from pkp_control.dose import share_ml
-from pkp_control.planned_path import CT, load_plan, path_of, planned_goal
+from pkp_control.planned_path import CT, path_of, planned_goal
 from pkp_msgs import msg
 from rclpy.node import Node
 
 from pkp_simulation.operator import Operator, Spin
 from pkp_simulation.procedure import Done, Hands, Subject, carry_out
 from pkp_simulation.witness import TipError, Witness
+from planning_core.case.revisions import open_plan
 from planning_core.errors import PkpError
 from planning_core.geometry import RigidTransform
 
@@ -57,7 +59,7 @@ def carry_out_and_compare(
 
 def doses_ml(reference: msg.PlanReference) -> dict[str, float]:
     """Liquid for each side of a plan, nothing where the level needs none."""
-    plan = load_plan(reference.case_path, reference.plan_hash)
+    plan = open_plan(Path(reference.case_path), reference.plan_hash)
     sides = list(reference.sides)
     if plan.recommended_ml < LEAST_ML:
         return dict.fromkeys(sides, 0.0)
@@ -65,7 +67,7 @@ def doses_ml(reference: msg.PlanReference) -> dict[str, float]:
 
 
 def _compare(witness: Witness, done: Done, side: str) -> Truth:
-    plan = load_plan(done.plan.case_path, done.plan.plan_hash)
+    plan = open_plan(Path(done.plan.case_path), done.plan.plan_hash)
     path = path_of(plan, side)
     entry, target = np.array(path.entry_mm), np.array(path.target_mm)
     depth_mm = planned_goal(plan, side, RigidTransform(PATIENT, CT, np.eye(4))).entry_mm

@@ -9,8 +9,8 @@ import numpy as np
 from hardware_sim.patient import FractureSpec, PatientSpec, generate
 from pkp_simulation.procedure import Subject
 from planning_core.anatomy.levels import VertebraLevel
-from planning_core.case.inputs import ct_source
-from planning_core.case.plan import Plan
+from planning_core.case.inputs import ct_series, ct_source
+from planning_core.case.revisions import open_plan
 from planning_core.errors import InputError
 
 LEVELS, KINDS = ("T11", "T12", "L1", "L2", "L3"), ("wedge", "biconcave", "crush")
@@ -18,27 +18,23 @@ LEVELS, KINDS = ("T11", "T12", "L1", "L2", "L3"), ("wedge", "biconcave", "crush"
 Point = tuple[float, float, float]
 
 
-class NoPlanError(InputError):
-    """The folder holds no plan that could be carried out. Carries ``case``."""
+class WrongCaseError(InputError):
+    """A plan that leads nowhere. Carries ``case``."""
 
-    code = "no_plan"
+    code = "wrong_case"
 
 
 def of_case(case: Path) -> tuple[Subject, Point]:
     """A case with a sealed plan, and the middle of its paths' targets in ct_lps mm, where the field of the C-arm goes.
 
     Raises:
-        NoPlanError: no plan or no path. PkpError: the plan was tampered with, or its CT is not there any more.
+        WrongCaseError: the plan has no path. PkpError: no plan, one that was tampered with, or its CT is not there any more.
     """
-    file = case / "plan.json"
-    if not file.is_file():
-        raise NoPlanError(f"{case.name} holds no plan.json: make one with ./pkp plan … --out {case.name}", case=case.name)
-    plan = Plan.model_validate_json(file.read_text(encoding="utf-8"))
-    plan.verify()
+    plan = open_plan(case)
     if not plan.paths:
-        raise NoPlanError(f"the plan in {case.name} has no path", case=case.name)
+        raise WrongCaseError(f"the plan in {case.name} has no path", case=case.name)
     middle = np.mean([path.target_mm for path in plan.paths], axis=0)
-    return Subject(ct_source(case), case.resolve(), plan.level, planned=True), _point(middle)
+    return Subject(ct_source(case), case.resolve(), plan.level, ct_series(case) or "", planned=True), _point(middle)
 
 
 def made_up(seed: int, folder: Path) -> tuple[Subject, Point]:

@@ -1,4 +1,4 @@
-"""What is true in the simulated room while it is carried through: for the result of ``--auto``, tests and benchmarks, never for a node."""
+"""What is true in the simulated room: for the result of ``--auto``, tests and benchmarks, never for a node."""
 
 from __future__ import annotations
 

@@ -7,13 +7,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from planning_core.case import audit
-from planning_core.case.plan import DISCLAIMER, Plan
-from planning_core.case.report.page import ASSETS
-
 from pkp_supervisor.course import Course, RegistrationMark, read_course
 from pkp_supervisor.course_charts import delivery_chart, phases_chart, position_chart
 from pkp_supervisor.phases import Phase
+from planning_core.case import audit
+from planning_core.case.plan import DISCLAIMER, Plan
+from planning_core.case.report.page import ASSETS
 
 NAME = "procedure.html"
 
@@ -112,7 +111,7 @@ def _side(course: Course, side: str, plan: Plan | None) -> str:
         for chart, known in ((position_chart, course.position), (delivery_chart, course.delivery))
         if side in known
     )
-    return f'<section><h2>{_e(side.capitalize())} side</h2><div class="row pairs">{figures}</div>{_dose(course, side, plan)}</section>'
+    return f'<section><h2>{_e(side.capitalize())}</h2><div class="row pairs">{figures}</div>{_dose(course, side, plan)}</section>'
 
 
 def _dose(course: Course, side: str, plan: Plan | None) -> str:
