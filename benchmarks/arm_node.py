@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.ros2.pkp_control.test_arm_node import Stage
+from tests.ros2.pkp_control.test_arm_node import Goal, Stage
 from tests.ros2.running import ros_node
 
 MOST_CPU = 0.35
+TRIES = 6
 
 
 def cpu_s(pid: int) -> float:
@@ -37,6 +38,17 @@ def share(stage: Stage, seconds: float) -> tuple[float, np.ndarray]:
     return (cpu_s(pid) - used) / (time.monotonic() - began), np.array(errors)
 
 
+def reached(stage: Stage) -> Goal:
+    """The first goal that is not dropped: a machine busy elsewhere lets permits grow old, and the arm rightly stops."""
+    for _ in range(TRIES):
+        goal = stage.goal()
+        stage.until(goal.future.done, 60.0)
+        print(f"goal: {goal.result.error_code or 'reached'} {goal.result.error_msg}")
+        if goal.result.error_code != "not_permitted":
+            break
+    return goal
+
+
 def main() -> int:
     """Print the figures; 0 where the limit is kept."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -49,9 +61,7 @@ def main() -> int:
             stage.far.register()
             stage.wait(0.2)
             idle, _ = share(stage, 3.0)
-            goal = stage.goal()
-            stage.until(lambda: goal.done, 60.0)
-            print(f"goal: {goal.result.error_code or 'reached'} {goal.result.error_msg}")
+            goal = reached(stage)
             holding, errors = share(stage, seconds)
         finally:
             stage.far.close()

@@ -40,7 +40,9 @@ class StandIn:
         self.tools = node.create_publisher(ToolPoseArray, names.TOOLS, LATEST)
         self.command = node.create_publisher(StateCommand, names.STATE_COMMAND, LATEST)
         self.registration = node.create_publisher(RegistrationResult, names.REGISTRATION, 10)
-        node.create_subscription(Float64MultiArray, names.JOINT_COMMANDS, self._on_command, LATEST)
+        node.create_subscription(
+            Float64MultiArray, names.JOINT_COMMANDS, self._on_command, 50
+        )  # none is lost: a jump is a rough command
         node.create_service(Stop, names.STOP, self._on_stop)
         self.lock, self.began_s, self.ended = threading.Lock(), time.monotonic(), threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
