@@ -242,7 +242,7 @@ def test_silence_of_the_supervisor_stops_the_flow(bedside):
     bedside.speaking = True
     bedside.until(lambda: bedside.asked)
     assert bedside.asked[0][0] == "injector"
-    assert "last heard 0.1" in bedside.asked[0][1]
+    assert "last heard 0." in bedside.asked[0][1]
     assert bedside.still()
 
 

@@ -128,7 +128,7 @@ class Supervisor(PkpNode[SupervisorConfig]):
         except PkpError as error:
             self.get_logger().warning(f"{type(event).__name__} refused: {error.message}")
             if before.latched:
-                self._note("refused", what=type(event).__name__, code=error.code, why=error.message)
+                self._note("refused", decision=type(event).__name__, code=error.code, why=error.message)
             return error
         if before.latched and isinstance(event, events.RegistrationSeen):
             self._note("registration", accepted=event.accepted, why=event.reason, epoch=before.epoch)
