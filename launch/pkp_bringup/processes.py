@@ -51,20 +51,27 @@ class Child:
 
 def start(spec: NodeSpec, run_folder: Path, environment: dict[str, str]) -> Child:
     """Start one node as a process of its own session, so that Ctrl-C reaches it through us, in order."""
-    parameters = run_folder / "parameters" / f"{spec.name}.yaml"
-    parameters.parent.mkdir(parents=True, exist_ok=True)
-    # JSON is YAML, and quotes what must be quoted
-    parameters.write_text(json.dumps({"/**": {"ros__parameters": spec.parameters}}) + "\n")
-    ros = ["--ros-args", "-r", f"__node:={spec.name}", *(("--params-file", str(parameters)) if spec.parameters else ())]
+    if spec.arguments:
+        command = [sys.executable, "-m", "pkp_bringup.device", f"{spec.package}.{spec.module}", *spec.arguments]
+    else:
+        command = [sys.executable, "-m", f"{spec.package}.{spec.module}", *_ros_arguments(spec, run_folder)]
     log = run_folder / "log" / f"{spec.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", f"{spec.package}.{spec.module}", *ros],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=sink,
             start_new_session=True,
-            env={**os.environ, **environment, "OPENPKP_PARENT": str(os.getpid())},
+            env={**os.environ, **environment, **spec.environment, "OPENPKP_PARENT": str(os.getpid())},
         )
     return Child(spec, process, log)
+
+
+def _ros_arguments(spec: NodeSpec, run_folder: Path) -> list[str]:
+    parameters = run_folder / "parameters" / f"{spec.name}.yaml"
+    parameters.parent.mkdir(parents=True, exist_ok=True)
+    # JSON is YAML, and quotes what must be quoted
+    parameters.write_text(json.dumps({"/**": {"ros__parameters": spec.parameters}}) + "\n")
+    return ["--ros-args", "-r", f"__node:={spec.name}", *(("--params-file", str(parameters)) if spec.parameters else ())]
