@@ -184,27 +184,47 @@ def test_the_truth_is_told_for_tests(arm, room):
 
 
 def test_the_camera_sees_the_plate_where_the_arm_holds_it(arm, room):
+    """Our driver on the device's serial line, against the room's truth at the frame's own time."""
+    import threading
+
+    from pkp_navigation.ndi_tracker import NdiTracker
+    from pkp_navigation.tool_pose import ToolStatus
+    from pkp_navigation.tracker_config import ToolConfig, TrackerConfig
+
     from hardware_sim.room import Room
-    from hardware_sim.tracker.channels import TruthChannel
+    from hardware_sim.room.scene import tools
 
     folder = room[2]
     truth = Room(folder)
+    wanted = tuple(ToolConfig(name=t.name, markers_mm=tuple(map(tuple, t.markers_mm.tolist()))) for t in tools().values())
+    stream = NdiTracker(TrackerConfig(port=str(folder / "tracker"), tools=wanted)).readings(threading.Event())
+    seen = {}
+    try:
+        for reading in stream:
+            seen |= {pose.tool: pose for pose in reading.poses if pose.status is ToolStatus.TRACKED}
+            if {"robot_ref", "patient_ref"} <= set(seen):
+                break
+    finally:
+        stream.close()
     truth.hear()
-    with TruthChannel(folder / "tracker.truth", timeout_s=20.0) as channel:
-        record = channel.next()
-    at = record["acquired_monotonic_s"] - truth.spec.epoch_s
-    seen = truth.layout.world_from_tracker.inverse().matrix @ truth.arm(at)[0].matrix
-    np.testing.assert_allclose(record["poses"]["robot_ref"], seen, atol=0.1)
+    eye = truth.layout.world_from_tracker.inverse()
+    for name in ("robot_ref", "patient_ref"):
+        at = seen[name].acquired_monotonic_s - truth.spec.epoch_s
+        world = truth.arm(at)[0] if name == "robot_ref" else truth.motion.world_from_patient_ref(at)
+        off = seen[name].T_tracker_tool.translation_mm - eye.apply(world.translation_mm)
+        assert np.linalg.norm(off) < 3.0
+    assert "probe_tip" not in seen
 
 
 def test_a_wrong_folder_ends_the_controller_with_its_reason(room, tmp_path):
     from pkp_bringup.nodes import NodeSpec
     from pkp_bringup.processes import start
 
-    for parameters, word in (
-        ({"sim_folder": str(tmp_path)}, "room.json"),
-        ({"sim_folder": "x", "rate_hz": 1.0}, "from 50 to 500"),
-    ):
-        bad = start(NodeSpec("arm_sim", "pkp_simulation", "arm_controller", parameters), tmp_path, room[3]._environment)
-        assert bad.process.wait(30.0) == 2
+    wrong = {"room.json": {"sim_folder": str(tmp_path)}, "from 50 to 500": {"sim_folder": "x", "rate_hz": 1.0}}
+    started = []
+    for n, (word, parameters) in enumerate(wrong.items()):
+        spec = NodeSpec(f"arm_sim_{n}", "pkp_simulation", "arm_controller", parameters)
+        started.append((word, start(spec, tmp_path, room[3]._environment)))
+    for word, bad in started:
+        assert bad.process.wait(60.0) == 2
         assert word in bad.last_words()
