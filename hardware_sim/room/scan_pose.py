@@ -60,15 +60,18 @@ def scan_joints(spec: RoomSpec) -> FloatArray:
 
 def _room_left(geometry: TrueGeometry, joints: FloatArray, world_from_base: FloatArray) -> float:
     """How far from trouble, as a share of what is wanted; negative where it is not kept."""
-    angles, pose, heights = joints, np.eye(4), []
+    angles, pose, places = joints, np.eye(4), []
     for row, angle in zip(geometry.rows, angles, strict=True):
         pose = pose @ _link(row, float(angle))
-        heights.append(float((world_from_base @ pose)[2, 3]))
+        places.append((world_from_base @ pose)[:3, 3])
     elbow = abs(np.sin(angles[2])) / 0.35 - 1
     wrist = abs(np.sin(angles[4])) / 0.35 - 1
     stops = (np.pi - 0.15 - abs(angles[2])) / 0.5
-    above = (min(heights[1:]) - TRUNK_TOP_MM - CLEAR_MM) / CLEAR_MM
-    return float(min(elbow, wrist, stops, above))
+    fore, hand = places[2] - places[1], places[5] - places[2]
+    # a hand folded back along the forearm comes too close to it
+    open_hand = float(fore @ hand / np.linalg.norm(fore) / np.linalg.norm(hand)) + 0.1
+    above = (min(float(p[2]) for p in places[1:]) - TRUNK_TOP_MM - CLEAR_MM) / CLEAR_MM
+    return float(min(elbow, wrist, stops, above, open_hand / 0.2))
 
 
 def _link(row: FloatArray, angle: float) -> FloatArray:

@@ -19,6 +19,8 @@ from planning_core.geometry.arrays import FloatArray
 ROOM_FILE = "room.json"
 BEAD_RING_MM = (24.0, 36.0)
 """How far beside the field, on the skin, the check bead is glued (assumed)."""
+GUIDES_MM = 45.0
+"""So far beside the spine guides stand on the skin."""
 
 
 class RoomFileError(InputError):
@@ -61,11 +63,14 @@ class RoomSpec(BaseModel):
             InputError: the field point lies outside the CT, or in air.
         """
         field = np.asarray(field_lps_mm, dtype=np.float64)
-        # no further aside: beside the thoracic spine lies lung
-        depths = [skin_behind(hu, grid, field + [left, 0, up]) for left in (-20, 0, 20) for up in (-25, 0, 25)]
-        bead = field + bead_offset(int(rest.get("seed", 1)))
-        bead[1] += skin_behind(hu, grid, bead)
-        return cls(field_lps_mm=field_lps_mm, skin_mm=min(depths), check_bead_lps_mm=_point(bead), **rest)
+        lows = []
+        for up_mm in (-25.0, 0.0, 25.0):
+            left, depth = skin_behind(hu, grid, field, up_mm)
+            lows.append(np.nanmin(depth[abs(left) <= GUIDES_MM]))
+        offset = bead_offset(int(rest.get("seed", 1)))
+        left, depth = skin_behind(hu, grid, field, float(offset[2]))
+        offset[1] = np.interp(offset[0], left, depth)
+        return cls(field_lps_mm=field_lps_mm, skin_mm=float(min(lows)), check_bead_lps_mm=_point(field + offset), **rest)
 
     @property
     def bead_lps_mm(self) -> FloatArray:

@@ -51,12 +51,16 @@ class Child:
 
 def start(spec: NodeSpec, run_folder: Path, environment: dict[str, str]) -> Child:
     """Start one node as a process of its own session, so that Ctrl-C reaches it through us, in order."""
-    words = list(spec.arguments) if spec.arguments is not None else _ros_arguments(spec, run_folder)
+    module = f"{spec.package}.{spec.module}"
+    if spec.arguments is None:
+        words = [module, *_ros_arguments(spec, run_folder)]
+    else:
+        words = ["pkp_bringup.device", module, *spec.arguments]
     log = run_folder / "log" / f"{spec.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", f"{spec.package}.{spec.module}", *words],
+            [sys.executable, "-m", *words],
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=sink,

@@ -38,7 +38,7 @@ class ArmBench:
         self._base = self.room.layout.world_from_base.matrix
         self._zero_s = time.monotonic()
         self._late_s = np.zeros(KEPT)
-        self._steps = 0
+        self.steps = 0
         self.refused = 0
         self._tell()
 
@@ -50,8 +50,8 @@ class ArmBench:
     def step(self, due_s: float) -> None:
         """Let the arm live until now. ``due_s``: monotonic time this step was for."""
         now_s = time.monotonic()
-        self._late_s[self._steps % KEPT] = now_s - due_s
-        self._steps += 1
+        self._late_s[self.steps % KEPT] = now_s - due_s
+        self.steps += 1
         self._zero_s = max(self._zero_s, now_s - MOST_BEHIND_S - self.arm.now_s)
         self.arm.advance(now_s - self._zero_s)
         self._tell()
@@ -65,11 +65,11 @@ class ArmBench:
 
     def lateness(self) -> dict[str, Any]:
         """How punctual the steps were, ms."""
-        late = self._late_s[: min(self._steps, KEPT)] * 1e3
+        late = self._late_s[: min(self.steps, KEPT)] * 1e3
         if not len(late):
             return {}
         p50, p99 = (float(v) for v in np.percentile(late, [50, 99]))
-        return {"steps": self._steps, "late_p50_ms": p50, "late_p99_ms": p99, "late_max_ms": float(late.max())}
+        return {"steps": self.steps, "late_p50_ms": p50, "late_p99_ms": p99, "late_max_ms": float(late.max())}
 
     def truth(self) -> dict[str, FloatArray]:
         """What stands where in the world at :attr:`sampled_s`: (4, 4) mm by frame name."""
