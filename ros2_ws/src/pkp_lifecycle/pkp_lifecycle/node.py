@@ -15,12 +15,13 @@ from builtin_interfaces.msg import Time
 from pkp_msgs.msg import Heartbeat
 from pydantic import BaseModel
 from rcl_interfaces.msg import ParameterDescriptor
-from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 
 from pkp_lifecycle import names
+from pkp_lifecycle.executor import quick_executor
 from pkp_lifecycle.parameters import checked
 from planning_core.errors import PkpError
 
@@ -154,7 +155,7 @@ def main(node_class: Callable[[], PkpNode]) -> int:
         print(f"pkp: {error.message}", file=sys.stderr, flush=True)
         rclpy.shutdown()
         return REFUSED_STATUS
-    executor: Executor = MultiThreadedExecutor(node.THREADS) if node.THREADS > 1 else SingleThreadedExecutor()
+    executor: Executor = MultiThreadedExecutor(node.THREADS) if node.THREADS > 1 else quick_executor()
     executor.add_node(node)
     try:
         while not asked.is_set() and not _orphaned():

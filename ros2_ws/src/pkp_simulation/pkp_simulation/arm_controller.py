@@ -14,10 +14,10 @@ import numpy as np
 import rclpy
 from geometry_msgs.msg import TransformStamped
 from pkp_lifecycle import names
+from pkp_lifecycle.executor import quick_executor
 from pkp_lifecycle.node import LATEST
 from pkp_lifecycle.parameters import checked
 from pydantic import BaseModel, ConfigDict, Field
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
@@ -145,7 +145,7 @@ def main() -> int:
         print(f"pkp: {error}", file=sys.stderr, flush=True)
         rclpy.shutdown()
         return REFUSED_STATUS
-    executor = SingleThreadedExecutor()
+    executor = quick_executor()
     executor.add_node(node.trajectories.node)
     gc.collect()
     gc.freeze()
