@@ -15,6 +15,8 @@ KINDS: tuple[Kind, ...] = ("sim", "gazebo", "hardware")
 TRACKER_PORT, INJECTOR_PORT = "/dev/ttyUSB0", "/dev/ttyUSB1"
 """Serial lines of the devices in a hospital where no parameter names others (assumed)."""
 CARM = "CARM"
+MARKER_MM = {"spectra": (0.07, 0.07, 0.22), "vega": (0.035, 0.035, 0.11)}
+"""One marker's sigma along the camera's x, y and depth: 0.25 and 0.12 mm together (FACTS 1), split assumed."""
 DEVICES = "devices.json"
 
 
@@ -33,6 +35,7 @@ class NodeSpec:
         parameters: of the node; checked by itself at its start.
         lifecycle: it is configured and activated in turn; a simulated device is not.
         arguments: of a simulated device that is no node; it gets these words instead of ROS arguments.
+        turn: whom it goes before on the processors that all share.
     """
 
     name: str
@@ -41,6 +44,7 @@ class NodeSpec:
     parameters: dict[str, Any] = attrs.field(factory=dict)
     lifecycle: bool = True
     arguments: tuple[str, ...] | None = None
+    turn: Literal["first", "ordinary", "last"] = "ordinary"
 
 
 @attrs.frozen
@@ -120,15 +124,14 @@ def simulated_devices(kind: Kind, room: SimulatedRoom) -> tuple[NodeSpec, ...]:
     if kind == "gazebo":
         arm["mirror"] = True  # the arm is in Gazebo: its joints are only followed
     specs = [
-        NodeSpec("arm_sim", "pkp_simulation", "arm_controller", arm, lifecycle=False),
-        _device("tracker_sim", "hardware_sim", "tracker", *tracker),
-        _device("injector_sim", "hardware_sim", "injector", *injector),
+        NodeSpec("arm_sim", "pkp_simulation", "arm_controller", arm, lifecycle=False, turn="first"),
+        attrs.evolve(_device("tracker_sim", "hardware_sim", "tracker", *tracker), turn="first"),
+        attrs.evolve(_device("injector_sim", "hardware_sim", "injector", *injector), turn="first"),
     ]
     if room.dicom_port:
         peer = f"127.0.0.1:{room.dicom_port}"
-        specs.append(
-            _device("carm_sim", "hardware_sim", "carm", "--room", folder, "--control", room.carm, "--peer", peer, "--ae", CARM)
-        )
+        carm = _device("carm_sim", "hardware_sim", "carm", "--room", folder, "--control", room.carm, "--peer", peer, "--ae", CARM)
+        specs.append(attrs.evolve(carm, turn="last"))  # it reckons a whole scan on processors that a real one does not share
     return tuple(specs)
 
 
@@ -146,12 +149,13 @@ def nodes(kind: Kind, run_folder: Path, watch: tuple[str, ...], room: SimulatedR
     verification = {"marker_mm": [0.03, 0.03, 0.03]} if simulated else {}
     tracker = str(folder / "tracker") if simulated else TRACKER_PORT
     injector = str(folder / "injector") if simulated else INJECTOR_PORT
+    registration = {"marker_error_mm": list(MARKER_MM[room.camera])} if room is not None else {}
     return (
         NodeSpec("recorder", "pkp_supervisor", "recorder", {"folder": str(run_folder / "record")}),
         NodeSpec("ct_ingest", "pkp_planning", "ct_ingest", ingest),
         NodeSpec("planner", "pkp_planning", "planner"),
         NodeSpec("tracker", "pkp_navigation", "tracker", {"port": tracker}),
-        NodeSpec("registration", "pkp_navigation", "registration"),
+        NodeSpec("registration", "pkp_navigation", "registration", registration),
         NodeSpec("arm", "pkp_control", "arm"),
         NodeSpec("verification", "pkp_control", "verification", verification),
         NodeSpec("injector", "pkp_control", "injector", {"port": injector, "journal_folder": str(run_folder)}),

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import attrs
+from pkp_lifecycle.priority import give_way, go_first
 
 from pkp_bringup.nodes import NodeSpec
 
@@ -65,6 +66,7 @@ def start(spec: NodeSpec, run_folder: Path, environment: dict[str, str]) -> Chil
             stdout=sink,
             stderr=sink,
             start_new_session=True,
+            preexec_fn={"first": go_first, "last": give_way}.get(spec.turn),
             env={**os.environ, **environment, "OPENPKP_PARENT": str(os.getpid())},
         )
     return Child(spec, process, log)

@@ -12,7 +12,7 @@ import time
 import numpy as np
 from pkp_control.arm_messages import transform_stamped
 from pkp_control.kinematics import JOINT_NAMES
-from pkp_control.priority import go_first
+from pkp_lifecycle.priority import go_first
 
 from tests.ros2.pkp_control.small_room import PLAN, SmallRoom
 

@@ -39,7 +39,6 @@ from pkp_control.links import Links
 from pkp_control.planned_path import path_of, planned_goal
 from pkp_control.polled import Polled
 from pkp_control.positioning import Order, Outcome, Positioner, Purpose
-from pkp_control.priority import go_first
 from pkp_control.ticker import Ticker, in_words
 from pkp_control.way_process import WayProcess
 from planning_core.case.revisions import open_plan
@@ -54,6 +53,7 @@ class Arm(PkpNode[ArmConfig]):
     """See the module."""
 
     NAME, CONFIG = "arm", ArmConfig
+    URGENT = True
 
     def open(self) -> None:
         """Load the description, offer everything; nothing moves."""
@@ -80,7 +80,6 @@ class Arm(PkpNode[ArmConfig]):
     def begin(self) -> None:
         """Drive from now on; knows nothing, moves nothing, waits for a goal under the present epoch."""
         self._ticker = Ticker(self._period_s, self._tick, lambda: not self._positioner.busy)
-        self.get_logger().info(f"loop: {go_first(self.config.realtime_priority)}")
         self._ticker.start()
 
     def halt(self) -> None:

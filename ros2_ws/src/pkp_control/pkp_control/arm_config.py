@@ -41,7 +41,6 @@ class ArmConfig(BaseModel):
     free_lag_rad: float = Field(0.01, gt=0, le=0.05, description="measured joints from the way just commanded (assumed)")
     registration_age_s: float = Field(1800.0, gt=0, le=7200, description="oldest registration that is followed (assumed)")
     joints_stale_s: float = Field(0.1, gt=0, le=0.2, description="oldest joint state (assumed)")
-    realtime_priority: int = Field(10, ge=0, le=90, description="of the 125 Hz loop, where the system allows it; 0: ordinary")
     timeout_s: float = Field(300.0, gt=0, le=1800, description="of a goal that names none, and the most it may name")
 
     @property

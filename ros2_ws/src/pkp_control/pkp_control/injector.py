@@ -46,6 +46,7 @@ class Injector(PkpNode[Any]):
     """One cement injector."""
 
     NAME, CONFIG = "injector", InjectorConfig
+    URGENT = True
     PERIOD_S = 0.05
 
     def open(self) -> None:

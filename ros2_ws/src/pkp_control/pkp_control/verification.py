@@ -41,6 +41,7 @@ class VerificationNode(PkpNode[VerificationConfig]):
     """See the module."""
 
     NAME, CONFIG = "verification", VerificationConfig
+    URGENT = True
 
     def open(self) -> None:
         """Read the geometry of arm and tools."""

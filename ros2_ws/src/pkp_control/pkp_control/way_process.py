@@ -13,6 +13,8 @@ import time
 from multiprocessing.connection import Connection
 from typing import Any
 
+from pkp_lifecycle.priority import give_way
+
 from pkp_control.arm_config import ArmConfig
 from pkp_control.limits import MotionLimits
 from pkp_control.route import Route, Router
@@ -97,6 +99,7 @@ class WayProcess:
 
 
 def _serve(pipe: Connection, off: Any, config: ArmConfig, limits: MotionLimits, parent: int) -> None:
+    give_way(0)  # the node that started us goes before all others
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     router = Router(config, limits, off)
     while True:

@@ -23,6 +23,7 @@ from rclpy.signals import SignalHandlerOptions
 from pkp_lifecycle import names
 from pkp_lifecycle.executor import quick_executor
 from pkp_lifecycle.parameters import checked
+from pkp_lifecycle.priority import go_first
 from planning_core.errors import PkpError
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -46,6 +47,8 @@ class PkpNode(LifecycleNode, Generic[Config]):
     CONFIG: ClassVar[type[BaseModel]]
     HEARTBEAT_S: ClassVar[float] = 0.05
     THREADS: ClassVar[int] = 1
+    URGENT: ClassVar[bool] = False
+    """Somebody stops when this node is late: it goes before all others where the system allows it."""
 
     def __init__(self) -> None:
         super().__init__(self.NAME)
@@ -157,6 +160,8 @@ def main(node_class: Callable[[], PkpNode]) -> int:
         return REFUSED_STATUS
     executor: Executor = MultiThreadedExecutor(node.THREADS) if node.THREADS > 1 else quick_executor()
     executor.add_node(node)
+    if node.URGENT:
+        node.get_logger().info(go_first())
     try:
         while not asked.is_set() and not _orphaned():
             executor.spin_once(timeout_sec=0.1)

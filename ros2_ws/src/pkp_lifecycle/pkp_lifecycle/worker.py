@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from pkp_lifecycle.priority import give_way
 from planning_core.errors import PkpError
 
 END_S = 2.0
@@ -61,6 +62,7 @@ Tell = Callable[[str], None]
 
 
 def _work(pipe: Connection, work: Work, arguments: tuple[Any, ...]) -> None:
+    give_way()
     try:
         answer = Answer(work(*arguments, lambda name: pipe.send(Stage(name))))
     except PkpError as error:

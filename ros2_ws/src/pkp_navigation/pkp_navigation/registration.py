@@ -94,7 +94,6 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
         self._result = self.create_publisher(RegistrationResult, names.REGISTRATION, 10)
         self._tree = self.create_publisher(TFMessage, "/tf_static", KEPT)
         heard = (
-            (ToolPoseArray, names.TOOLS, self._on_tools, 10),
             (CtReference, names.RECEIVED, self._on_received, LATEST),
             (CtReference, names.CT, self._on_ct, KEPT),
         )
@@ -120,10 +119,9 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
             del self._server
 
     def _on_tools(self, message: ToolPoseArray) -> None:
-        if self._busy.locked():
-            frame = messages.camera_frame(message, self.monotonic_of(message.header.stamp))
-            if frame is not None:
-                self._camera.take(frame, time.monotonic())
+        frame = messages.camera_frame(message, self.monotonic_of(message.header.stamp))
+        if frame is not None:
+            self._camera.take(frame, time.monotonic())
 
     def _on_received(self, ct: CtReference) -> None:
         self._scans.put(Received(ct.source, ct.ct_sha256, self.monotonic_of(ct.header.stamp)))
@@ -145,6 +143,8 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
     def _execute(self, handle: ServerGoalHandle) -> Register.Result:
         result, goal, limits = Register.Result(), handle.request, self._tools.config.acceptance
         attendant = Attendant(handle, self._camera, lambda: self.active, goal.timeout or self.config.timeout_s)
+        # only now: the camera's sixty frames a second are a fifth of a core that everybody else needs
+        frames = self.create_subscription(ToolPoseArray, names.TOOLS, self._on_tools, 10)
         try:
             verdict = self._worked_out(goal, attendant)
             stamp = messages.time_message(self._stamp_ns(verdict.touch.stamp_s))
@@ -166,6 +166,7 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
                 self._result.publish(result.registration)
             handle.canceled() if cancelled else handle.abort()
         finally:
+            self.destroy_subscription(frames)
             self._busy.release()
         return result
 

@@ -23,6 +23,8 @@ from pkp_supervisor.watchdogs import Watchdogs
 from pkp_supervisor.workflow import step
 from planning_core.errors import PkpError
 
+HELD_UP_PERIODS = 3
+
 
 class SupervisorConfig(BaseModel):
     """Parameters of the supervisor."""
@@ -49,6 +51,7 @@ class Supervisor(PkpNode[SupervisorConfig]):
     """The only writer of the state command."""
 
     NAME, CONFIG = "supervisor", SupervisorConfig
+    URGENT = True
     SPEAK_OF_ALL = 5
     """Of so many state commands one comes with phase and safety state; a change always does."""
 
@@ -71,6 +74,7 @@ class Supervisor(PkpNode[SupervisorConfig]):
         self._phase = self.create_publisher(msg.ProcedurePhase, names.PHASE, KEPT)
         self._safety = self.create_publisher(msg.SafetyState, names.SAFETY, KEPT)
         self._listen()
+        self._ticked_s = time.monotonic()
         self._timer = self.create_timer(1.0 / config.rate_hz, self._tick)
         self._timer.cancel()
         self._keep_record()
@@ -157,7 +161,11 @@ class Supervisor(PkpNode[SupervisorConfig]):
                 self._take(events.Fault("audit", str(error)))
 
     def _tick(self) -> None:
-        self._take(self._watch.seen(time.monotonic(), self._expected))
+        # whoever was held up itself hears first what came meanwhile, and judges then; devices stop at our silence by themselves
+        now_s = time.monotonic()
+        held_up, self._ticked_s = now_s - self._ticked_s > HELD_UP_PERIODS / self.config.rate_hz, now_s
+        if not held_up:
+            self._take(self._watch.seen(now_s, self._expected))
         self._say(everything=self._sequence % self.SPEAK_OF_ALL == 0)
 
     def _say(self, everything: bool = True) -> None:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
+PRIORITY = 10
+"""Above everything ordinary, below what the system itself keeps in time."""
 
-def go_first(priority: int) -> str:
-    """Round-robin real time for every thread of this process, the middleware's too, and those they start; 0 changes nothing.
+
+def go_first(priority: int = PRIORITY) -> str:
+    """Round-robin real time for every thread of this process, the middleware's too, and those they start.
 
     All of them: a thread of ordinary priority that holds the interpreter, or receives what a loop waits for, holds up the loop.
 
     Returns:
         What came of it, in words.
     """
-    if priority == 0:
-        return "ordinary priority, as asked"
     try:
         for thread in Path("/proc/self/task").iterdir():
             os.sched_setscheduler(int(thread.name), os.SCHED_RR, os.sched_param(priority))
     except OSError as error:
         return f"ordinary priority: {error.strerror}; a busy machine can hold the loop up"
     return f"real time priority {priority}"
+
+
+def give_way(nice: int = 15) -> None:
+    """Leave the processors to everybody else: for long work, whoever started it."""
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    os.nice(nice)
