@@ -18,6 +18,7 @@ from geometry_msgs.msg import PoseStamped
 from pkp_lifecycle import names
 from pkp_lifecycle.node import KEPT, LATEST, PkpNode
 from pkp_lifecycle.node import main as run
+from pkp_lifecycle.polled import Polled, unspun
 from pkp_lifecycle.units import metres
 from pkp_msgs.action import Approach
 from pkp_msgs.msg import OperatingState, RegistrationResult, StateCommand, ToolPoseArray
@@ -37,7 +38,6 @@ from pkp_control.kinematics import PLATE, TIP, ArmKinematics
 from pkp_control.limits import MotionLimits
 from pkp_control.links import Links
 from pkp_control.planned_path import path_of, planned_goal
-from pkp_control.polled import Polled
 from pkp_control.positioning import Order, Outcome, Positioner, Purpose
 from pkp_control.ticker import Ticker, in_words
 from pkp_control.way_process import WayProcess
@@ -114,9 +114,10 @@ class Arm(PkpNode[ArmConfig]):
         self._description.publish(String(data=self._seen.description))
 
     def _listen(self) -> None:
-        self._joint_states = Polled(self, JointState, names.JOINT_STATES, LATEST)
-        self._tools = Polled(self, ToolPoseArray, names.TOOLS, 10)
-        self._commands = Polled(self, StateCommand, names.STATE_COMMAND, LATEST)
+        loop = unspun(self.get_name())
+        self._joint_states = Polled(loop, JointState, names.JOINT_STATES, LATEST)
+        self._tools = Polled(loop, ToolPoseArray, names.TOOLS, 10)
+        self._commands = Polled(loop, StateCommand, names.STATE_COMMAND, LATEST)
         registration = self.create_subscription(RegistrationResult, names.REGISTRATION, self._on_registration, 10)
         timers = [self.create_timer(STATE_S, self._say_state), self.create_timer(POSE_S, self._say_poses)]
         server = ActionServer(
@@ -135,6 +136,7 @@ class Arm(PkpNode[ArmConfig]):
             server.destroy,
             *(lambda t=t: self.destroy_timer(t) for t in timers),
             *(polled.destroy for polled in (self._joint_states, self._tools, self._commands)),
+            loop.destroy_node,
             lambda: self.destroy_subscription(registration),
             *(lambda p=p: self.destroy_publisher(p) for p in publishers),
             lambda: self.destroy_client(self._stop),

@@ -17,6 +17,7 @@ from pkp_lifecycle import names
 from pkp_lifecycle.executor import quick_executor
 from pkp_lifecycle.node import LATEST
 from pkp_lifecycle.parameters import checked
+from pkp_lifecycle.polled import Polled, unspun
 from pydantic import BaseModel, ConfigDict, Field
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -65,7 +66,8 @@ class ArmController(Node):
         self._states = self.create_publisher(JointState, names.JOINT_STATES, LATEST)
         self._truth = self.create_publisher(TFMessage, names.SIM_TRUTH_TF, 10)
         # polled once a step, as a controller manager does, and therefore not in the executor: a wake-up per message costs more
-        self._commands = self.create_subscription(Float64MultiArray, names.JOINT_COMMANDS, lambda _: None, COMMANDS)
+        self._loop = unspun(self.get_name())
+        self._commands = Polled(self._loop, Float64MultiArray, names.JOINT_COMMANDS, COMMANDS)
         self._message = JointState(name=list(JOINT_NAMES))
         self.trajectories = TrajectoryServer(self, self.bench, 1.0 / self.config.rate_hz)
         self._truth_due_s = 0.0
@@ -73,9 +75,8 @@ class ArmController(Node):
 
     def step(self, due_s: float) -> None:
         """One period: commands, the arm, its state, its truth."""
-        with self._commands.handle:
-            while (taken := self._commands.handle.take_message(Float64MultiArray, False)) is not None:
-                self.bench.command(np.array(taken[0].data, dtype=np.float64))
+        for message in self._commands.take():
+            self.bench.command(np.array(message.data, dtype=np.float64))
         self.bench.step(due_s)
         self.trajectories.step()
         self._publish_state()
@@ -89,6 +90,8 @@ class ArmController(Node):
         """Let go, and say how punctual it was."""
         self.get_logger().info(f"steps {self.bench.lateness()}, commands refused {self.bench.refused}")
         self.trajectories.close()
+        self._commands.destroy()
+        self._loop.destroy_node()
         self.bench.close()
 
     def _stamp(self) -> Time:

@@ -34,6 +34,7 @@ class Interlock:
         needs: sources that must be heard; silence stops the procedure.
         after_rearm: where a procedure goes on that was stopped here.
         registered: motion and flow need a standing registration.
+        patience: by how much longer a source may be silent; nothing moves, flows or goes into the patient there.
     """
 
     motion: bool
@@ -41,6 +42,7 @@ class Interlock:
     needs: tuple[str, ...]
     after_rearm: Phase
     registered: bool = True
+    patience: float = 1.0
 
 
 ROOM = ("tracker", "arm")
@@ -49,7 +51,7 @@ INTERLOCKS: dict[Phase, Interlock] = {
     Phase.INGEST: Interlock(False, False, (), Phase.INGEST),
     Phase.PLAN: Interlock(False, False, (), Phase.PLAN),
     Phase.APPROVE: Interlock(False, False, (), Phase.APPROVE),
-    Phase.REGISTER: Interlock(False, False, (*ROOM, "registration"), Phase.REGISTER),
+    Phase.REGISTER: Interlock(False, False, (*ROOM, "registration"), Phase.REGISTER, patience=5.0),
     Phase.APPROACH: Interlock(True, False, ROOM, Phase.APPROACH),
     # the guide follows the breathing patient while it is judged ...
     Phase.VERIFY: Interlock(True, False, (*ROOM, "verification"), Phase.APPROACH),

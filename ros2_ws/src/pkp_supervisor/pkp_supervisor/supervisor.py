@@ -165,7 +165,7 @@ class Supervisor(PkpNode[SupervisorConfig]):
         now_s = time.monotonic()
         held_up, self._ticked_s = now_s - self._ticked_s > HELD_UP_PERIODS / self.config.rate_hz, now_s
         if not held_up:
-            self._take(self._watch.seen(now_s, self._expected))
+            self._take(self._watch.seen(now_s, self._expected, INTERLOCKS[self._state.phase].patience))
         self._say(everything=self._sequence % self.SPEAK_OF_ALL == 0)
 
     def _say(self, everything: bool = True) -> None:
@@ -176,7 +176,11 @@ class Supervisor(PkpNode[SupervisorConfig]):
             self._command.publish(command)
         if not everything:
             return
-        self._safety.publish(translate.safety_state(self._state, self._watch.ages(now_s), now_s, self._fresh, now))
+        self._safety.publish(
+            translate.safety_state(
+                self._state, self._watch.ages(now_s, INTERLOCKS[self._state.phase].patience), now_s, self._fresh, now
+            )
+        )
         self._phase.publish(translate.procedure_phase(self._state, now_s, self._fresh, now))
 
     def _on_heartbeat(self, beat: msg.Heartbeat) -> None:

@@ -42,11 +42,11 @@ class Watchdogs:
         if name in self._last:
             self._last[name] = now_s if healthy else -math.inf
 
-    def ages(self, now_s: float) -> tuple[Heard, ...]:
-        """All sources with their ages, s."""
-        return tuple(Heard(name, now_s - self._last[name], limit) for name, limit in self._limits.items())
+    def ages(self, now_s: float, patience: float = 1.0) -> tuple[Heard, ...]:
+        """All sources with their ages, s, and their limits times ``patience``."""
+        return tuple(Heard(name, now_s - self._last[name], patience * limit) for name, limit in self._limits.items())
 
-    def seen(self, now_s: float, expected: tuple[str, ...] = ()) -> DevicesSeen:
+    def seen(self, now_s: float, expected: tuple[str, ...] = (), patience: float = 1.0) -> DevicesSeen:
         """The event for the workflow. ``expected``: sources without which no phase that needs them can be entered."""
-        silent = [h.name for h in self.ages(now_s) if h.silent]
+        silent = [h.name for h in self.ages(now_s, patience) if h.silent]
         return DevicesSeen(tuple(silent) + tuple(name for name in expected if name not in self._limits))

@@ -9,36 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 
-class _NeverExecuted(CallbackGroup):
-    """Keeps the executor away."""
-
-    def can_execute(self, entity: Any) -> bool:
-        """Never."""
-        return False
-
-    def beginning_execution(self, entity: Any) -> bool:
-        """Never."""
-        return False
-
-    def ending_execution(self, entity: Any) -> None:
-        """Never."""
-
-
 class Polled:
-    """One topic of a node.
+    """One topic of a node that no executor spins.
 
     Args:
-        qos: its depth is the queue; 1 keeps the newest only.
+        node: see ``unspun``; an executor would take the messages itself. qos: its depth is the queue; 1 keeps the newest only.
     """
 
     def __init__(self, node: Node, kind: Any, topic: str, qos: QoSProfile | int) -> None:
         self._node = node
-        self._subscription = node.create_subscription(kind, topic, lambda message: None, qos, callback_group=_NeverExecuted())
+        self._subscription = node.create_subscription(kind, topic, lambda message: None, qos)
 
     def take(self, most: int = 8) -> Iterator[Any]:
         """What has arrived since, oldest first."""
@@ -53,3 +37,8 @@ class Polled:
     def destroy(self) -> None:
         """Let go; nobody may be taking."""
         self._node.destroy_subscription(self._subscription)
+
+
+def unspun(name: str) -> Node:
+    """A node beside the one that an executor spins, in the same process; whoever asks for it destroys it."""
+    return Node(f"{name}_loop", use_global_arguments=False, enable_rosout=False, start_parameter_services=False)
