@@ -26,7 +26,7 @@ def go_first(priority: int = PRIORITY) -> str:
     return f"real time priority {priority}"
 
 
-def give_way(nice: int = 15) -> None:
+def give_way(nice: int = 5) -> None:
     """Leave the processors to everybody else: for long work, whoever started it."""
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))

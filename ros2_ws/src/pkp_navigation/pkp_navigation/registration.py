@@ -10,7 +10,7 @@ from pathlib import Path
 from pkp_lifecycle import names
 from pkp_lifecycle.node import KEPT, LATEST, PkpNode
 from pkp_lifecycle.node import main as run
-from pkp_lifecycle.worker import CancelledError, RefusedError
+from pkp_lifecycle.worker import CancelledError, RefusedError, warm
 from pkp_msgs.action import Register
 from pkp_msgs.msg import CtReference, RegistrationResult, ToolPoseArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
@@ -75,6 +75,7 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
 
     def open(self) -> None:
         """Read the tools, offer the action."""
+        warm("pkp_navigation.examine_scan")
         config = self.config
         self._camera, self._scans = CameraRecord(config.max_frame_age_s), ScanInbox()
         self._tools = Equipment(

@@ -9,7 +9,7 @@ from pathlib import Path
 from pkp_lifecycle import names
 from pkp_lifecycle.node import KEPT, PkpNode
 from pkp_lifecycle.node import main as run
-from pkp_lifecycle.worker import run_in_process
+from pkp_lifecycle.worker import run_in_process, warm
 from pkp_msgs.action import IngestCt
 from pkp_msgs.msg import CtReference
 from pydantic import Field
@@ -41,6 +41,7 @@ class CtIngest(PkpNode[CtIngestConfig]):
 
     def open(self) -> None:
         """Offer the action."""
+        warm("planning_core.imaging.ingest", "pkp_planning.work")
         self._ct = self.create_publisher(CtReference, names.CT, KEPT)
         self._received = self.create_publisher(CtReference, names.RECEIVED, KEPT)
         self._server = WorkServer(

@@ -8,6 +8,7 @@ from typing import Any
 from pkp_lifecycle import names
 from pkp_lifecycle.node import KEPT, PkpNode
 from pkp_lifecycle.node import main as run
+from pkp_lifecycle.worker import warm
 from pkp_msgs.action import PlanCase, PlanCement, PlanTrajectory, Reconstruct
 from pkp_msgs.msg import PlanReference
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,6 +33,15 @@ class Planner(PkpNode[PlannerConfig]):
 
     def open(self) -> None:
         """Offer the actions."""
+        warm(
+            "planning_core.pipeline",
+            "planning_core.anatomy.builtin",
+            "planning_core.anatomy.modelling",
+            "planning_core.cement.planner",
+            "planning_core.trajectory.planner",
+            "planning_core.case.contents",
+            "planning_core.imaging.ingest",
+        )
         self._plan = self.create_publisher(PlanReference, names.PLAN, KEPT)
         busy = threading.Lock()
         timeout_s = self.config.timeout_s

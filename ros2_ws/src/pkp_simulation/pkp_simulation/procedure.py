@@ -16,7 +16,7 @@ from pkp_supervisor.phases import Phase
 
 from pkp_simulation.operator import Operator
 
-PLAN_S, REGISTER_S, APPROACH_S, VERIFY_S, INJECT_S = 600.0, 120.0, 90.0, 30.0, 600.0
+PLAN_S, REGISTER_S, APPROACH_S, VERIFY_S, INJECT_S = 600.0, 300.0, 90.0, 30.0, 600.0
 NODES_S = 30.0
 SCAN_STAGE, CHECK_STAGE = "waiting for the scan", "touch the check point"
 """Stages of the Register action at which a person has to do something."""
