@@ -120,7 +120,7 @@ def simulated_devices(kind: Kind, room: SimulatedRoom) -> tuple[NodeSpec, ...]:
     tracker = ("--link", room.tracker, "--control", f"{room.tracker}.control", "--scene", "hardware_sim.room.scene:scene")
     tracker = (*tracker, "--seed", room.seed, "--camera", room.camera, "--epoch", room.epoch_s)
     injector = ("--link", room.injector, "--seed", room.seed, "--speed", room.injector_speed, "--mixed-ago", room.cement_age_s)
-    arm: dict[str, Any] = {"sim_folder": str(folder)}
+    arm: dict[str, Any] = {"sim_folder": str(folder), "truth_hz": 10.0}
     if kind == "gazebo":
         arm["mirror"] = True  # the arm is in Gazebo: its joints are only followed
     specs = [

@@ -45,7 +45,7 @@ class PkpNode(LifecycleNode, Generic[Config]):
 
     NAME: ClassVar[str]
     CONFIG: ClassVar[type[BaseModel]]
-    HEARTBEAT_S: ClassVar[float] = 0.05
+    HEARTBEAT_S: ClassVar[float] = 0.1
     THREADS: ClassVar[int] = 1
     URGENT: ClassVar[bool] = False
     """Somebody stops when this node is late: it goes before all others where the system allows it."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from pkp_lifecycle import names
 from pkp_lifecycle.node import KEPT, LATEST, PkpNode
 from pkp_lifecycle.node import main as run
+from pkp_lifecycle.polled import Polled, unspun
 from pkp_lifecycle.worker import CancelledError, RefusedError, warm
 from pkp_msgs.action import Register
 from pkp_msgs.msg import CtReference, RegistrationResult, ToolPoseArray
@@ -47,6 +49,9 @@ class MethodNotHereError(InputError):
     code = "method_not_here"
 
 
+GULP, GULP_S = 100, 0.05
+
+
 class RegistrationNodeConfig(BaseModel):
     """Parameters of the registration."""
 
@@ -66,6 +71,28 @@ class RegistrationNodeConfig(BaseModel):
     touch_within_mm: float = Field(30.0, gt=0, le=100, description="a tip held further off is not meant as a touch (assumed)")
     check_bead_within_mm: float = Field(110.0, gt=0, le=120, description="of the target (assumed)")
     check_bead_lead_mm: float = Field(10.0, ge=1, description="by which the next bead must be further off (assumed)")
+
+
+class Frames:
+    """The camera's frames while a goal is at work, taken in gulps: by an executor they would cost a fifth of a core."""
+
+    def __init__(self, name: str, take: Callable[[ToolPoseArray], None]) -> None:
+        self._node, self._take, self._ended = unspun(name), take, threading.Event()
+        self._polled = Polled(self._node, ToolPoseArray, names.TOOLS, GULP)
+        self._thread = threading.Thread(target=self._run, name="frames", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Let go."""
+        self._ended.set()
+        self._thread.join()
+        self._polled.destroy()
+        self._node.destroy_node()
+
+    def _run(self) -> None:
+        while not self._ended.wait(GULP_S):
+            for message in self._polled.take(GULP):
+                self._take(message)
 
 
 class RegistrationNode(PkpNode[RegistrationNodeConfig]):
@@ -144,8 +171,7 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
     def _execute(self, handle: ServerGoalHandle) -> Register.Result:
         result, goal, limits = Register.Result(), handle.request, self._tools.config.acceptance
         attendant = Attendant(handle, self._camera, lambda: self.active, goal.timeout or self.config.timeout_s)
-        # only now: the camera's sixty frames a second are a fifth of a core that everybody else needs
-        frames = self.create_subscription(ToolPoseArray, names.TOOLS, self._on_tools, 10)
+        frames = Frames(self.get_name(), self._on_tools)
         try:
             verdict = self._worked_out(goal, attendant)
             stamp = messages.time_message(self._stamp_ns(verdict.touch.stamp_s))
@@ -167,7 +193,7 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
                 self._result.publish(result.registration)
             handle.canceled() if cancelled else handle.abort()
         finally:
-            self.destroy_subscription(frames)
+            frames.end()
             self._busy.release()
         return result
 

@@ -17,6 +17,16 @@ from pkp_planning.action_server import WorkServer
 from pkp_planning.level_work import CementFacts, LevelJob, PathFacts, cement_of, paths_of
 from pkp_planning.work import Job, PlanFacts, SegmentationFacts, plan_case, reconstruct
 
+HEAVY = (
+    "planning_core.pipeline",
+    "planning_core.anatomy.builtin",
+    "planning_core.anatomy.modelling",
+    "planning_core.cement.planner",
+    "planning_core.trajectory.planner",
+    "planning_core.case.contents",
+    "planning_core.imaging.ingest",
+)
+
 
 class PlannerConfig(BaseModel):
     """Parameters of the planner."""
@@ -33,15 +43,7 @@ class Planner(PkpNode[PlannerConfig]):
 
     def open(self) -> None:
         """Offer the actions."""
-        warm(
-            "planning_core.pipeline",
-            "planning_core.anatomy.builtin",
-            "planning_core.anatomy.modelling",
-            "planning_core.cement.planner",
-            "planning_core.trajectory.planner",
-            "planning_core.case.contents",
-            "planning_core.imaging.ingest",
-        )
+        warm(*HEAVY)
         self._plan = self.create_publisher(PlanReference, names.PLAN, KEPT)
         busy = threading.Lock()
         timeout_s = self.config.timeout_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import time
 from pathlib import Path
@@ -59,6 +60,15 @@ class LineCaller:
             said = answer.get("message", answer.get("error", ""))
             raise HandRefusedError(f"{self._name}: {said}", device=self._name, answer=answer)
 
+    def look(self) -> None:
+        """Take the answer if it has come.
+
+        Raises:
+            HandRefusedError: see ``answer``.
+        """
+        if self._awaited and select.select([self._socket], [], [], 0)[0]:
+            self.answer()
+
     def close(self) -> None:
         """Hang up."""
         self._file.close()
@@ -83,6 +93,10 @@ class SimulatedHands:
     def scan(self) -> None:
         """See ``procedure.Hands``."""
         self.carm.tell(scan=True)
+
+    def scan_runs(self) -> None:
+        """See ``procedure.Hands``."""
+        self.carm.look()
 
     def touch_check_point(self, touching: bool) -> None:
         """See ``procedure.Hands``."""

@@ -66,7 +66,6 @@ class Operator:
         for kind, topic, qos, field in heard:
             node.create_subscription(kind, topic, lambda message, field=field: setattr(self, field, message), qos)
         self._patient: tuple[float, np.ndarray] | None = None
-        node.create_subscription(msg.ToolPoseArray, names.TOOLS, self._on_tools, 1)
         self._switch = node.create_publisher(msg.HoldToRun, names.HOLD_TO_RUN, 10)
         self._pressed = msg.HoldToRun(operator_id=identity)
         self._switch_timer = node.create_timer(SWITCH_S, self._send_switch)
@@ -199,7 +198,12 @@ class Operator:
             spread = np.linalg.norm(np.ptp([p for _, p in places], axis=0))
             return len(places) > 1 and places[-1][0] - places[0][0] > 0.8 * seconds and bool(spread < within_mm)
 
-        self.wait("the breath to be held", still, timeout_s)
+        tools = self._node.create_subscription(msg.ToolPoseArray, names.TOOLS, self._on_tools, 1)
+        try:
+            self.wait("the breath to be held", still, timeout_s)
+        finally:
+            self._node.destroy_subscription(tools)
+            self._patient = None
 
     def now_s(self) -> float:
         """ROS time, s."""

@@ -49,6 +49,9 @@ class Hands(Protocol):
     def scan(self) -> None:
         """The radiographer starts a turn of the C-arm; returns at once, the images come by DICOM."""
 
+    def scan_runs(self) -> None:
+        """The radiographer looks at the C-arm; raises a PkpError where it or the push of its images failed."""
+
     def touch_check_point(self, touching: bool) -> None:
         """The surgeon holds the probe's tip on the check bead, or puts it away."""
 
@@ -147,6 +150,7 @@ def register(operator: Operator, hands: Hands, done: Done) -> None:
 
     def heard(feedback: Register.Feedback) -> None:
         if feedback.stage in stages:
+            hands.scan_runs()
             return
         stages.append(feedback.stage)
         if feedback.stage == SCAN_STAGE:

@@ -32,11 +32,13 @@ class SupervisorConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     run_folder: str = Field(min_length=1, description="folder of this run's audit chain")
-    rate_hz: float = Field(50.0, ge=20, le=200, description="state command; devices refuse one older than 0.1 s")
+    rate_hz: float = Field(40.0, ge=20, le=200, description="state command; devices refuse one older than 0.1 s")
     watch: tuple[str, ...] = Field(
         ("tracker", "arm", "injector", "registration", "verification"), description="nodes whose heartbeat is listened for"
     )
-    watch_limit_s: float = Field(0.2, gt=0, le=0.5, description="longest silence of a node (assumed)")
+    watch_limit_s: float = Field(
+        0.3, gt=0, le=0.5, description="longest silence of a node that beats ten times a second (assumed)"
+    )
     registration_check_s: float = Field(60.0, gt=0, le=300, description="age of the registration check at a re-arm (assumed)")
     verification_s: float = Field(0.5, gt=0, le=5, description="age of the verified pose at the step to insertion (assumed)")
 
@@ -184,7 +186,8 @@ class Supervisor(PkpNode[SupervisorConfig]):
         self._phase.publish(translate.procedure_phase(self._state, now_s, self._fresh, now))
 
     def _on_heartbeat(self, beat: msg.Heartbeat) -> None:
-        self._watch.hear(beat.node.rsplit("/", 1)[-1], time.monotonic(), beat.healthy)
+        patient = INTERLOCKS[self._state.phase].patience > 1
+        self._watch.hear(beat.node.rsplit("/", 1)[-1], time.monotonic(), beat.healthy, patient)
 
     def _on_command(self, command: msg.StateCommand) -> None:
         if command.supervisor != self._identity and self._state.phase.name != "FAULT":

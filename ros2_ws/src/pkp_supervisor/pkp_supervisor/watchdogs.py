@@ -37,10 +37,15 @@ class Watchdogs:
         self._limits = dict(limits_s)
         self._last = dict.fromkeys(limits_s, -math.inf)
 
-    def hear(self, name: str, now_s: float, healthy: bool = True) -> None:
-        """A source spoke; one that says it cannot work counts as silent at once. Unknown sources are ignored."""
-        if name in self._last:
-            self._last[name] = now_s if healthy else -math.inf
+    def hear(self, name: str, now_s: float, healthy: bool = True, patient: bool = False) -> None:
+        """A source spoke. One that says it cannot work counts as silent at once, or where one is ``patient`` as not heard.
+
+        Unknown sources are ignored.
+        """
+        if name in self._last and healthy:
+            self._last[name] = now_s
+        elif name in self._last and not patient:
+            self._last[name] = -math.inf
 
     def ages(self, now_s: float, patience: float = 1.0) -> tuple[Heard, ...]:
         """All sources with their ages, s, and their limits times ``patience``."""
