@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,12 @@ class WrongOptionsError(InputError):
     """Options that do not go together. Carries ``option``."""
 
     code = "wrong_options"
+
+
+class InterruptedByUserError(PkpError):
+    """Ctrl-C while a procedure was carried out."""
+
+    code = "interrupted"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -125,9 +131,15 @@ def _carry_out(node: Any, room: Room, subject: Subject, simulated: SimulatedRoom
     from pkp_simulation.auto import carry_out_and_compare
     from pkp_simulation.hands import SimulatedHands
 
+    def spin(seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+        done = room.clients.spin(seconds, lambda: until() or asked.is_set())
+        if asked.is_set() and not until():
+            raise InterruptedByUserError("interrupted; the arm stands, nothing flows")
+        return done
+
     hands = SimulatedHands(simulated.folder, simulated.carm, simulated.folder / "injector.control")
     try:
-        return carry_out_and_compare(node, room.clients.spin, hands, subject, _say)
+        return carry_out_and_compare(node, spin, hands, subject, _say)
     finally:
         hands.close()
 

@@ -160,6 +160,7 @@ def register(operator: Operator, hands: Hands, done: Done) -> None:
 
     hands.hold_breath(True)
     try:
+        operator.until_still(VERIFY_S)
         goal = Register.Goal(purpose=Register.Goal.REGISTER, plan=done.plan, method="plate", timeout=REGISTER_S)
         done.registration = operator.do(Register, names.REGISTER, goal, REGISTER_S + 10, heard).registration
     finally:
