@@ -183,7 +183,7 @@ class Operator:
         assert self.verification is not None
         return self.verification
 
-    def until_still(self, timeout_s: float, seconds: float = 0.5, within_mm: float = 0.3) -> None:
+    def until_still(self, timeout_s: float, seconds: float = 1.5, within_mm: float = 0.3) -> None:
         """Until the patient reference has stayed within a few tenths of a millimetre for a while: the breath is held."""
         places: deque[tuple[float, np.ndarray]] = deque()
 
