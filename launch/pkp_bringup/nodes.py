@@ -17,6 +17,8 @@ TRACKER_PORT, INJECTOR_PORT = "/dev/ttyUSB0", "/dev/ttyUSB1"
 CARM = "CARM"
 MARKER_MM = {"spectra": (0.07, 0.07, 0.22), "vega": (0.035, 0.035, 0.11)}
 """One marker's sigma along the camera's x, y and depth: 0.25 and 0.12 mm together (FACTS 1), split assumed."""
+CALIBRATED = 0.95
+"""Share of a camera's constant error that neighbouring markers share where tools sit as they are drawn, as simulated ones do."""
 DEVICES = "devices.json"
 
 
@@ -149,7 +151,7 @@ def nodes(kind: Kind, run_folder: Path, watch: tuple[str, ...], room: SimulatedR
     verification = {"marker_mm": [0.03, 0.03, 0.03]} if simulated else {}
     tracker = str(folder / "tracker") if simulated else TRACKER_PORT
     injector = str(folder / "injector") if simulated else INJECTOR_PORT
-    registration = {"marker_error_mm": list(MARKER_MM[room.camera])} if room is not None else {}
+    registration = {"marker_error_mm": list(MARKER_MM[room.camera]), "shared_share": CALIBRATED} if room is not None else {}
     return (
         NodeSpec("recorder", "pkp_supervisor", "recorder", {"folder": str(run_folder / "record")}),
         NodeSpec("ct_ingest", "pkp_planning", "ct_ingest", ingest),

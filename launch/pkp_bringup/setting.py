@@ -45,7 +45,7 @@ def simulated_room(
 def make_ready(ct: Path, series: str, field_lps_mm: tuple[float, float, float], seed: int, speed: float = 1.0) -> SimulatedRoom:
     """As ``simulated_room``; whoever asks for it takes its folder away."""
     read = load_ct(ct, series or None)
-    spec = RoomSpec.of(read.hu, read.grid, field_lps_mm, seed=seed, ct=ct.resolve(), series=series or None, camera="vega")
+    spec = RoomSpec.of(read.hu, read.grid, field_lps_mm, seed=seed, ct=ct.resolve(), series=series or None)
     folder = Path(tempfile.mkdtemp(prefix="pkp-"))  # short: local sockets have at most 107 characters
     spec.write(folder)
     return SimulatedRoom(folder, seed, spec.epoch_s, spec.camera, free_port(), speed)

@@ -64,6 +64,15 @@ class RegistrationNodeConfig(BaseModel):
     marker_error_mm: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
         (0.07, 0.07, 0.22), description="one marker's sigma along the camera's x, y and depth; a Vega has half (assumed)"
     )
+    constant_share: float = Field(
+        0.8, ge=0, le=1, description="of that variance that averaging leaves: 0.22 of 0.25 mm (assumed)"
+    )
+    shared_share: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="of that again that neighbouring markers share, smooth over the volume: 0.20 of 0.22 mm (assumed)",
+    )
     max_frame_age_s: float = Field(0.25, gt=0, le=1, description="a camera frame older than this when it comes is not used")
     max_scan_age_s: float = Field(600.0, gt=0, description="of a scan given by its path (assumed)")
     touch_frames: int = Field(60, ge=60, le=1000, description="in a row with the probe held still")
@@ -114,7 +123,11 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
             TouchConfig(frames=config.touch_frames, still_mm=config.touch_still_mm),
             config.touch_within_mm,
             config.max_scan_age_s,
-            RegistrationConfig(tracker=TrackerConfig(fle_mm=config.marker_error_mm)),
+            RegistrationConfig(
+                tracker=TrackerConfig(
+                    fle_mm=config.marker_error_mm, systematic_share=config.constant_share, shared_share=config.shared_share
+                )
+            ),
         )
         self._busy = threading.Lock()
         self._standing: Standing | None = None
