@@ -53,7 +53,7 @@ class Arm(PkpNode[ArmConfig]):
     """See the module."""
 
     NAME, CONFIG = "arm", ArmConfig
-    URGENT = True
+    URGENT = 22
 
     def open(self) -> None:
         """Load the description, offer everything; nothing moves."""

@@ -46,7 +46,7 @@ class Injector(PkpNode[Any]):
     """One cement injector."""
 
     NAME, CONFIG = "injector", InjectorConfig
-    URGENT = True
+    URGENT = 20
     PERIOD_S = 0.05
 
     def open(self) -> None:

@@ -41,7 +41,7 @@ class VerificationNode(PkpNode[VerificationConfig]):
     """See the module."""
 
     NAME, CONFIG = "verification", VerificationConfig
-    URGENT = True
+    URGENT = 18
 
     def open(self) -> None:
         """Read the geometry of arm and tools."""

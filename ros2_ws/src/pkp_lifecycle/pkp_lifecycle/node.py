@@ -47,8 +47,9 @@ class PkpNode(LifecycleNode, Generic[Config]):
     CONFIG: ClassVar[type[BaseModel]]
     HEARTBEAT_S: ClassVar[float] = 0.1
     THREADS: ClassVar[int] = 1
-    URGENT: ClassVar[bool] = False
-    """Somebody stops when this node is late: it goes before all others where the system allows it."""
+    URGENT: ClassVar[int] = 0
+    """Real-time priority where the system allows it: somebody stops when this node is late. No two busy ones share one, or each
+    waits for the other's whole time slice (100 ms)."""
 
     def __init__(self) -> None:
         super().__init__(self.NAME)
@@ -161,7 +162,7 @@ def main(node_class: Callable[[], PkpNode]) -> int:
     executor: Executor = MultiThreadedExecutor(node.THREADS) if node.THREADS > 1 else quick_executor()
     executor.add_node(node)
     if node.URGENT:
-        node.get_logger().info(go_first())
+        node.get_logger().info(go_first(node.URGENT))
     try:
         while not asked.is_set() and not _orphaned():
             executor.spin_once(timeout_sec=0.1)

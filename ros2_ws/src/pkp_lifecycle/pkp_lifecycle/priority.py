@@ -6,11 +6,11 @@ import contextlib
 import os
 from pathlib import Path
 
-PRIORITY = 10
-"""Above everything ordinary, below what the system itself keeps in time."""
+DEVICE = 26
+"""Of a simulated device: a real one has a processor of its own."""
 
 
-def go_first(priority: int = PRIORITY) -> str:
+def go_first(priority: int = DEVICE) -> str:
     """Round-robin real time for every thread of this process, the middleware's too, and those they start.
 
     All of them: a thread of ordinary priority that holds the interpreter, or receives what a loop waits for, holds up the loop.

@@ -47,7 +47,7 @@ class Tracker(PkpNode[TrackerNodeConfig]):
     """Reads the camera in a thread of its own, which publishes: nothing waits for the executor."""
 
     NAME, CONFIG = "tracker", TrackerNodeConfig
-    URGENT = True
+    URGENT = 24
 
     def open(self) -> None:
         """Check the tools, make publishers; the line is opened when the node becomes active."""

@@ -53,7 +53,7 @@ class Supervisor(PkpNode[SupervisorConfig]):
     """The only writer of the state command."""
 
     NAME, CONFIG = "supervisor", SupervisorConfig
-    URGENT = True
+    URGENT = 30
     SPEAK_OF_ALL = 5
     """Of so many state commands one comes with phase and safety state; a change always does."""
 
