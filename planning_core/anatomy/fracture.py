@@ -44,8 +44,8 @@ def expected_heights(
     Heights are divided by what is typical of their level, screened against a robust line (Theil–Sen) through all other
     levels, and the nearest sound one above and below are interpolated.
     """
-    others = [v for v in vertebrae if v is not level]
-    sound = [v for v in others if not is_suspect(v, vertebrae, config)]
+    others = {v: vertebra for v, vertebra in vertebrae.items() if v is not level}  # the level is no witness on its neighbours
+    sound = [v for v in others if not is_suspect(v, others, config)]
     own = vertebrae[level].heights
     if not sound:
         # nothing to compare with: the posterior wall, which mostly stands, against typical proportions

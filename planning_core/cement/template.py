@@ -17,6 +17,7 @@ from planning_core.anatomy.morphometry import measure_heights
 from planning_core.anatomy.shape.model import ACROSS, FORWARD, column_map, load_model
 from planning_core.anatomy.vertebra import Heights, Spine, Vertebra
 from planning_core.cement.fit import Fit, fit_neighbour, residual_structures
+from planning_core.cement.settle import settled
 from planning_core.cement.size import expected_size
 from planning_core.geometry import DistanceField, Grid
 from planning_core.geometry.arrays import FloatArray
@@ -30,7 +31,7 @@ class Template:
     """An intact body in the target's frame.
 
     Args:
-        ideal: signed distance, mm, around the target's body; cut at the target's own posterior wall.
+        ideal: signed distance, mm, around the target's body; cut at its own posterior wall, resting on what stands.
         alone: the same of each neighbour alone, to see how much they disagree; empty when there are fewer than two.
         behind_mm: per voxel of ``ideal``, how far behind the neighbours' posterior wall it lies.
         fits: the neighbours in place.
@@ -71,7 +72,7 @@ def make_template(spine: Spine, level: VertebraLevel, config: AnatomyConfig) -> 
     there = [fit.warp(points) for fit in fits]
     wholes = [fit.neighbour.whole.at(place) for fit, place in zip(fits, there, strict=True)]
     walls = [behind(fit.neighbour.wall, place) for fit, place in zip(fits, there, strict=True)]
-    ideal = _cut(_mean(wholes, weights), own_wall, grid)
+    ideal = settled(_cut(_mean(wholes, weights), own_wall, grid), target)
     alone = tuple(_cut(whole, own_wall, grid) for whole in wholes) if len(wholes) > 1 else ()
     return Template(ideal, alone, _mean(walls, weights), fits, expected, source, members)
 
