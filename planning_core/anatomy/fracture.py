@@ -44,8 +44,8 @@ def expected_heights(
     Heights are divided by what is typical of their level, screened against a robust line (Theil–Sen) through all other
     levels, and the nearest sound one above and below are interpolated.
     """
-    others = [v for v in vertebrae if v is not level]
-    ratios = _ratios(vertebrae)
+    others = {v: vertebra for v, vertebra in vertebrae.items() if v is not level}  # the level is no witness on its neighbours
+    ratios = _ratios(others)
     sound = [v for v in others if not _is_suspect(v, ratios, config)]
     own = vertebrae[level].heights
     if not sound:
