@@ -84,7 +84,7 @@ def relative_covariance(
 def _fit(points: FloatArray, sign: float) -> tuple[FloatArray, FloatArray]:
     """The points (n, 3), and (6, 3n): turn about the tracker's origin and shift of a fit, from their errors."""
     jacobian = point_jacobian(points).reshape(-1, 6)
-    return points, sign * np.linalg.pinv(jacobian)
+    return points, np.asarray(sign * np.linalg.pinv(jacobian), dtype=np.float64)
 
 
 def plate_in_reference(

@@ -21,6 +21,8 @@ from planning_core.imaging.ingest import load_ct
 from planning_core.imaging.volume import CtVolume
 from tests.planning_core.registration.rooms import PLATE
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 DEADLINE_S = 60.0
 

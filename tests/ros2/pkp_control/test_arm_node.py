@@ -8,7 +8,7 @@ import pytest
 
 from tests.ros2.running import ros_node, until
 
-pytestmark = pytest.mark.ros
+pytestmark = [pytest.mark.ros, pytest.mark.slow]
 
 
 class Stage:

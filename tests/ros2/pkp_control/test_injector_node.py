@@ -10,7 +10,7 @@ from tests.hardware_sim.injector.process import InjectorProcess
 from tests.ros2.pkp_control.small_plan import path, sealed_plan
 from tests.ros2.running import ros_node, until
 
-pytestmark = pytest.mark.ros
+pytestmark = [pytest.mark.ros, pytest.mark.slow]
 INJECT, STOPPED, WITHDRAW = 8, 11, 9
 SPEED = 5.0
 # this machine may be busy; what is tested is who stops whom

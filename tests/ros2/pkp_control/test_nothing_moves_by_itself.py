@@ -2,6 +2,7 @@
 
 import attrs
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -16,6 +17,8 @@ from planning_core.geometry import RigidTransform
 from tests.ros2.pkp_control.positioned import PERIOD_S, Bench
 from tests.ros2.pkp_control.procedure import kinematics
 from tests.ros2.pkp_control.small_room import PLAN, SCAN_POSE
+
+pytestmark = pytest.mark.slow
 
 BENCH = Bench()
 KIN = kinematics(ArmModel.UR5)

@@ -12,7 +12,7 @@ from tests.planning_core.registration.strategies import jittered
 from tests.ros2.pkp_navigation.planned import LEVEL
 from tests.ros2.running import need_ros, ros_node, until
 
-pytestmark = pytest.mark.ros
+pytestmark = [pytest.mark.ros, pytest.mark.slow]
 DEADLINE_S = 90.0
 
 

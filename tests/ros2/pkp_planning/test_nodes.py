@@ -10,7 +10,7 @@ pytest.importorskip("pynetdicom")
 from tests.ros2.pkp_planning.dicom_sender import call, push, send, series
 from tests.ros2.running import DEADLINE_S, ros_node, until
 
-pytestmark = pytest.mark.ros
+pytestmark = [pytest.mark.ros, pytest.mark.slow]
 
 
 @pytest.fixture

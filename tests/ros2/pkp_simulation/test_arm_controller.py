@@ -18,15 +18,15 @@ pytestmark = pytest.mark.ros
 def room():
     """Arm and camera of one room, started as ./pkp up does: (node, clients, sim folder, children)."""
     need_ros()
-    from pkp_bringup.nodes import SimSpec, devices
+    from pkp_bringup.nodes import SimulatedRoom, simulated_devices
     from pkp_bringup.room import Room
 
     with tempfile.TemporaryDirectory(dir="/tmp") as name, ros_node() as (node, environment):
         folder = Path(name)
         spec = RoomSpec(seed=3)
         spec.write(folder)
-        specs = devices(SimSpec(folder, spec.epoch_s, spec.seed))
-        running = Room(specs, folder / "run", node, environment, lambda words: None)
+        specs = simulated_devices("sim", SimulatedRoom(folder, spec.seed, spec.epoch_s))
+        running = Room(specs, folder / "run", node, {**environment, "OPENPKP_SIM": str(folder)}, lambda words: None)
         try:
             running.start()
             lines = (folder / "room.control", folder / "tracker", folder / "injector")
