@@ -12,7 +12,7 @@ from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.modelling import model_spine
 from planning_core.case.folder import Case
 from planning_core.case.plan import HeightsMm, PathRecord, Plan
-from planning_core.case.stage import save_segmentation
+from planning_core.case.stage import save_stage
 from planning_core.configuration import Configuration
 from planning_core.geometry import RigidTransform
 from planning_core.imaging.ingest import load_ct
@@ -128,7 +128,7 @@ def planned_room(folder):
     plan, case = sealed_plan(vertebra, ct.sha256), Case(folder / "case")
     with case.writing():
         case.write("plan.json", plan.to_json().encode())
-        save_segmentation(case, "0" * 64, segmentation)
+        save_stage(case, "segmentation", "0" * 64, segmentation)
     body = vertebra.ct_lps_from_vertebra.translation_mm
     turn = Rotation.from_rotvec([0.05, 0.03, 0.1]).as_matrix()
     lies = RigidTransform.from_parts("carm", "patient", turn, np.array([0.0, -40, 0]) - turn @ body)

@@ -15,7 +15,7 @@ from planning_core.case.folder import Case
 from planning_core.case.inputs import link_ct
 from planning_core.case.plan import make_plan
 from planning_core.case.revisions import NEWEST, keep
-from planning_core.case.stage import save_segmentation, stage_key
+from planning_core.case.stage import save_stage, stage_key
 from planning_core.cement.planner import plan_cement
 from planning_core.configuration import Configuration
 from planning_core.pipeline import read, run, segment
@@ -61,7 +61,7 @@ def make(folder, whole=True):
             plan = sketched(segmentation, ct)
             keep(case, plan)
             case.write(NEWEST, plan.to_json().encode())
-        save_segmentation(case, stage_key("a test"), segmentation)
+        save_stage(case, "segmentation", stage_key("a test"), segmentation)
     kept = next((case.path / "stages").glob("segmentation-*.npz"))
     return Made(case.path, folder / "ct.nii.gz", plan, hashlib.sha256(kept.read_bytes()).hexdigest())
 

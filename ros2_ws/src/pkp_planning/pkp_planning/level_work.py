@@ -146,8 +146,9 @@ def kept_segmentation(case_path: Path, sha256: str) -> SpineSegmentation:
     Raises:
         NoSuchSegmentationError: none has this hash; one that was altered has another.
     """
+    from planning_core.anatomy.segmentation import SpineSegmentation
     from planning_core.case.folder import Case
-    from planning_core.case.stage import load_segmentation
+    from planning_core.case.stage import load_stage
 
     kept = {}
     for place in sorted((case_path / "stages").glob(f"{PREFIX}*.npz")):
@@ -155,7 +156,7 @@ def kept_segmentation(case_path: Path, sha256: str) -> SpineSegmentation:
             kept[hashlib.file_digest(file, "sha256").hexdigest()] = place
     found = None
     if sha256 in kept:
-        found = load_segmentation(Case(case_path), kept[sha256].stem.removeprefix(PREFIX))
+        found = load_stage(Case(case_path), "segmentation", kept[sha256].stem.removeprefix(PREFIX), SpineSegmentation)
     if found is None:
         raise NoSuchSegmentationError(
             f"the case keeps no segmentation {sha256[:12] or 'without a hash'}: run Reconstruct", asked=sha256, kept=list(kept)
