@@ -52,7 +52,7 @@ class StandIn:
         gc.collect()
         gc.freeze()
         gc.disable()
-        go_first(9)  # a busy test machine must not make the supervisor fall silent
+        go_first(30)  # a busy test machine must not make the supervisor fall silent
         self.thread.start()
         return self
 
