@@ -56,13 +56,25 @@ def marker_covariance(config: TrackerConfig, averaged: int = 1) -> FloatArray:
     return np.diag(np.square(config.fle_mm)) * share + np.eye(3) * config.reference_calibration_mm**2
 
 
+def camera_covariance(points_mm: FloatArray, shared: FloatArray, alone: FloatArray, wavelength_mm: float) -> FloatArray:
+    """(3n, 3n) mm² of what a camera says of markers at points (n, 3) of its frame.
+
+    Waves of one length and any direction: neighbours correlate as sin x / x, x = 2π distance / wavelength.
+
+    Args:
+        shared: (3, 3) mm² of the smooth error of its volume. alone: (3, 3) mm² of each marker's own.
+    """
+    apart = np.linalg.norm(points_mm[:, None] - points_mm[None], axis=2)
+    return np.asarray(np.kron(np.sinc(2 * apart / wavelength_mm), shared) + np.kron(np.eye(len(points_mm)), alone))
+
+
 def relative_covariance(
     sighting: Sighting, plate_mm: FloatArray, reference_mm: FloatArray, config: TrackerConfig, averaged: int
 ) -> FloatArray:
     """(6, 6) of T_patient_ref_plate: what all markers' errors do to both fits together, to first order.
 
     Part of a camera's error changes smoothly over its volume and is nearly the same for markers that stand close: it moves both
-    tools alike and all but cancels. Waves of one length and any direction correlate as sin x / x, x = 2π distance / wavelength.
+    tools alike and all but cancels (``camera_covariance``).
 
     Args:
         plate_mm, reference_mm: (m, 3) markers of each tool in its own frame. averaged: frames that were averaged.
@@ -74,9 +86,8 @@ def relative_covariance(
     one = np.diag(np.square(config.fle_mm))
     shared = config.systematic_share * config.shared_share
     alone = config.systematic_share - shared + (1 - config.systematic_share) / averaged
-    apart = np.linalg.norm(points[:, None] - points[None], axis=2)
-    noise = np.kron(np.sinc(2 * apart / config.shared_wavelength_mm), one * shared)
-    noise += np.kron(np.eye(len(points)), one * alone + np.eye(3) * config.reference_calibration_mm**2)
+    own = one * alone + np.eye(3) * config.reference_calibration_mm**2
+    noise = camera_covariance(points, one * shared, own, config.shared_wavelength_mm)
     seen = adjoint(reference.inverse()) @ gain
     return np.asarray(seen @ noise @ seen.T)
 

@@ -92,32 +92,14 @@ def small_ct(folder):
     return path
 
 
-def recorded(folder):
+def by_topic(folder):
     """Decoded messages by topic, from files that may not have been ended."""
-    from mcap.exceptions import EndOfFile
-    from mcap.records import Channel, Message, Schema
-    from mcap.stream_reader import StreamReader
-    from mcap_ros2.decoder import DecoderFactory
+    from pkp_supervisor.record_reader import recorded
 
-    factory, by_topic = DecoderFactory(), {}
-    for path in sorted(folder.glob("*.mcap")):
-        schemas, channels, decoders = {}, {}, {}
-        with path.open("rb") as file:
-            try:
-                for r in StreamReader(file).records:
-                    if isinstance(r, Schema):
-                        schemas[r.id] = r
-                    elif isinstance(r, Channel):
-                        channels[r.id] = r
-                    elif isinstance(r, Message):
-                        channel = channels[r.channel_id]
-                        decode = decoders.get(channel.schema_id)
-                        if decode is None:
-                            decode = decoders[channel.schema_id] = factory.decoder_for("cdr", schemas[channel.schema_id])
-                        by_topic.setdefault(channel.topic, []).append(decode(r.data))
-            except EndOfFile:
-                pass
-    return by_topic
+    found = {}
+    for one in recorded(folder):
+        found.setdefault(one.topic, []).append(one.message)
+    return found
 
 
 def test_up_in_order_ingest_and_down_in_reverse(room, ros, tmp_path):
@@ -150,10 +132,10 @@ def test_up_in_order_ingest_and_down_in_reverse(room, ros, tmp_path):
 
     whole.end()
     assert [c.process.returncode for c in whole.children] == [0, 0, 0, 0]
-    by_topic = recorded(tmp_path / "run/record")
-    assert by_topic[names.CT][-1].ct_sha256 == cts[-1].ct_sha256
-    assert by_topic[names.STATE_COMMAND][-1].command == 0
-    assert {b.node for b in by_topic[names.HEARTBEAT]} >= {"/ct_ingest", "/supervisor", "/planner", "/recorder"}
+    heard = by_topic(tmp_path / "run/record")
+    assert heard[names.CT][-1].ct_sha256 == cts[-1].ct_sha256
+    assert heard[names.STATE_COMMAND][-1].command == 0
+    assert {b.node for b in heard[names.HEARTBEAT]} >= {"/ct_ingest", "/supervisor", "/planner", "/recorder"}
 
 
 def test_a_killed_supervisor_comes_back_latched_and_says_where_it_was(room, ros, tmp_path):
@@ -220,7 +202,7 @@ def test_a_killed_recorder_leaves_a_readable_record(room, ros, tmp_path):
     until(lambda: states and states[-1].messages > 150, send)
     child(one, "recorder").process.send_signal(signal.SIGKILL)
     child(one, "recorder").process.wait()
-    frames = [m.frame_number for m in recorded(tmp_path / "run/record")[names.TOOLS]]
+    frames = [m.frame_number for m in by_topic(tmp_path / "run/record")[names.TOOLS]]
     assert len(frames) > 5
     assert frames == list(range(frames[0], frames[-1] + 1))
 

@@ -9,7 +9,7 @@ from hardware_sim.arm import ArmConfig, SimulatedArm
 from hardware_sim.patient_motion import PatientMotion, PatientMotionConfig
 from planning_core.geometry import RigidTransform
 from tests.ros2.pkp_control.procedure import NoisyTracker, TrackerNoise, kinematics
-from tests.ros2.pkp_control.small_plan import path, sealed_plan
+from tests.ros2.small_plan import path, sealed_plan
 
 SCAN_POSE = np.array([-1.73, -1.557, 1.46, -1.473, -1.571, -0.683])  # above the back, plate to the camera
 PLAN = sealed_plan(path("left", (25.0, 45.0, 0.0), (8.0, 2.0, -5.0)), path("right", (-25.0, 45.0, 0.0), (-8.0, 2.0, -5.0)))

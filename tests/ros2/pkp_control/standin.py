@@ -104,10 +104,9 @@ class StandIn:
     def _run(self):
         tick = frame = 0
         pending = []
-        deadline = time.monotonic()
-        while not self.ended.is_set():
+        deadline = time.monotonic() + 0.004
+        while not self.ended.wait(max(0.0, deadline - time.monotonic())):
             deadline += 0.004
-            time.sleep(max(0.0, deadline - time.monotonic()))
             now_s = time.monotonic() - self.began_s
             tick += 1
             while (frame + 1) / 60 <= now_s:

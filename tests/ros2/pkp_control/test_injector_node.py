@@ -7,8 +7,8 @@ import time
 import pytest
 
 from tests.hardware_sim.injector.process import InjectorProcess
-from tests.ros2.pkp_control.small_plan import path, sealed_plan
 from tests.ros2.running import ros_node, until
+from tests.ros2.small_plan import path, sealed_plan
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 INJECT, STOPPED, WITHDRAW = 8, 11, 9

@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 from planning_core.case.plan import TamperedPlanError
 from planning_core.errors import InputError
 from planning_core.geometry import RigidTransform
-from tests.ros2.pkp_control.small_plan import path, sealed_plan
+from tests.ros2.small_plan import path, sealed_plan
 
 ENTRY, TARGET = (25.0, 40.0, 10.0), (8.0, 0.0, 6.0)
 PLAN = sealed_plan(path("left", ENTRY, TARGET), path("right", (-25.0, 40.0, 10.0), (-8.0, 0.0, 6.0), skin_mm=None))

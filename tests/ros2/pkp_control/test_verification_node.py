@@ -5,8 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from tests.ros2.pkp_control.small_plan import path, sealed_plan
 from tests.ros2.running import ros_node, until
+from tests.ros2.small_plan import path, sealed_plan
 
 pytestmark = pytest.mark.ros
 CALIBRATED = {"marker_mm": [0.03, 0.03, 0.03]}

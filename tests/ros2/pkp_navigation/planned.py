@@ -11,12 +11,12 @@ from planning_core.anatomy.label_file import from_labels
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.modelling import model_spine
 from planning_core.case.folder import Case
-from planning_core.case.plan import HeightsMm, PathRecord, Plan
+from planning_core.case.plan import HeightsMm, Plan
 from planning_core.case.stage import save_stage
-from planning_core.configuration import Configuration
 from planning_core.geometry import RigidTransform
 from planning_core.imaging.ingest import load_ct
 from planning_core.registration import load_plate
+from tests.ros2 import small_plan
 
 LEVEL = VertebraLevel.L2
 PATHS = {"left": ([16.0, 45, 8], [6.0, -6, 0]), "right": ([-16.0, 45, 8], [-6.0, -6, 0])}
@@ -60,63 +60,12 @@ def write_image(hu, grid, path):
 
 def sealed_plan(vertebra, ct_sha256):
     """A plan of which only what registration reads is meant."""
-    zero = {name: 0.0 for name, field in Plan.model_fields.items() if field.is_required() and field.annotation is float}
-    heights = HeightsMm.of(vertebra.heights)
-    place = vertebra.ct_lps_from_vertebra.apply
-    paths = tuple(
-        PathRecord(
-            side=side,
-            kind="straight",
-            entry_mm=tuple(place(entry)),
-            target_mm=tuple(place(target)),
-            waypoints_mm=(),
-            depth_mm=50.0,
-            diameter_mm=3.0,
-            grade="A",
-            clearance_mm=2.0,
-            resolution_mm=1.0,
-            margins_mm={},
-            canal_mm=5.0,
-            tip_margin_mm=5.0,
-            p_breach=0.0,
-            convergence_deg=10.0,
-            sagittal_deg=0.0,
-            skin_mm=None,
-            warnings=(),
-        )
-        for side, (entry, target) in PATHS.items()
-    )
-    return Plan(
-        level=LEVEL.value,
-        ct_sha256=ct_sha256,
-        labels_sha256=None,
-        method="test",
-        numbering={},
-        partial_levels=(),
-        warnings=(),
-        verdict="treat",
-        reasons=(),
-        product="test",
-        policy=(),
-        template="test",
-        neighbours=(),
-        interval_parts_ml={},
-        heights_mm=heights,
-        expected_mm=heights,
-        ideal_mm=heights,
-        self_check_passed=True,
-        genant=0,
-        fracture="none",
-        kyphosis_deg=None,
-        spongiosa_hu=None,
-        gas_ml=None,
-        paths=paths,
-        refused_paths=(),
-        error_budget_mm={},
-        seed=0,
-        configuration=Configuration(),
-        **zero,
-    ).sealed()
+    heights, place = HeightsMm.of(vertebra.heights), vertebra.ct_lps_from_vertebra.apply
+    paths = [
+        small_plan.path(side, tuple(place(entry)), tuple(place(target)), skin_mm=None) for side, (entry, target) in PATHS.items()
+    ]
+    measures = dict.fromkeys(("heights_mm", "expected_mm", "ideal_mm"), heights)
+    return small_plan.sealed_plan(*paths, level=LEVEL.value, ct_sha256=ct_sha256, verdict="treat", **measures)
 
 
 def planned_room(folder):

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 from planning_core.errors import InputError
 from planning_core.geometry import RigidTransform
 from planning_core.geometry.arrays import FloatArray, frozen_float64
+from planning_core.registration.tracked import camera_covariance
 from planning_core.registration.uncertain import cross, point_jacobian
 
 Sigmas = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
@@ -71,7 +72,8 @@ def constant_covariances(
     """
     tip = tool @ tool_from_tip
     fits = [_fit(tool.apply(markers.tool_mm)), _fit(patient.apply(markers.patient_mm))]
-    noise = _marker_covariance(np.vstack([points for points, _ in fits]), config)
+    shared, own = np.diag(np.square(config.field_mm)), np.diag(np.square(config.marker_mm))
+    noise = camera_covariance(np.vstack([points for points, _ in fits]), shared, own, config.field_wavelength_mm)
     axes = tip.rotation
     out = np.empty((3, 3, 3))
     for row, depth in enumerate(depths_mm):
@@ -104,15 +106,6 @@ def _fit(points: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The points, and (6, 3n): turn about their middle and shift of a fit, from their errors."""
     jacobian = point_jacobian(points - points.mean(axis=0)).reshape(-1, 6)
     return points, np.linalg.solve(jacobian.T @ jacobian, jacobian.T)
-
-
-def _marker_covariance(points: FloatArray, config: SightConfig) -> FloatArray:
-    """(3n, 3n) mm². Waves of one length and any direction: neighbours correlate as sin x / x, x = 2π distance / wavelength."""
-    apart = np.linalg.norm(points[:, None] - points[None], axis=2)
-    shared = np.sinc(2 * apart / config.field_wavelength_mm)
-    return np.kron(shared, np.diag(np.square(config.field_mm))) + np.kron(
-        np.eye(len(points)), np.diag(np.square(config.marker_mm))
-    )
 
 
 def _even_directions(count: int) -> FloatArray:

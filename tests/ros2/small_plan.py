@@ -30,8 +30,8 @@ def path(side: str, entry: tuple[float, float, float], target: tuple[float, floa
     return PathRecord(side=side, entry_mm=entry, target_mm=target, **{**fields, **other})
 
 
-def sealed_plan(*paths: PathRecord, seed: int = 0) -> Plan:
-    """All that a plan must say, around these paths."""
+def sealed_plan(*paths: PathRecord, **other: Any) -> Plan:
+    """All that a plan must say, around these paths; ``other`` says it differently."""
     numbers = dict.fromkeys(
         (
             *("defect_ml", "defect_ml_low", "defect_ml_high", "liquid_ml", "liquid_ml_low", "liquid_ml_high"),
@@ -40,34 +40,34 @@ def sealed_plan(*paths: PathRecord, seed: int = 0) -> Plan:
         ),
         2.0,
     )
-    return Plan(
-        level="L1",
-        ct_sha256="a1" * 32,
-        labels_sha256=None,
-        method="labels",
-        numbering={},
-        partial_levels=(),
-        warnings=(),
-        verdict="go",
-        reasons=(),
-        product="pmma",
-        policy=(),
-        template="none",
-        neighbours=(),
-        interval_parts_ml={},
-        heights_mm=HEIGHTS,
-        expected_mm=HEIGHTS,
-        ideal_mm=HEIGHTS,
-        self_check_passed=True,
-        genant=1,
-        fracture="wedge",
-        kyphosis_deg=None,
-        spongiosa_hu=None,
-        gas_ml=None,
-        paths=paths,
-        refused_paths=(),
-        error_budget_mm={},
-        seed=seed,
-        configuration=Configuration(),
-        **numbers,
-    ).sealed()
+    fields: dict[str, Any] = {
+        "level": "L1",
+        "ct_sha256": "a1" * 32,
+        "labels_sha256": None,
+        "method": "labels",
+        "numbering": {},
+        "partial_levels": (),
+        "warnings": (),
+        "verdict": "go",
+        "reasons": (),
+        "product": "pmma",
+        "policy": (),
+        "template": "none",
+        "neighbours": (),
+        "interval_parts_ml": {},
+        "heights_mm": HEIGHTS,
+        "expected_mm": HEIGHTS,
+        "ideal_mm": HEIGHTS,
+        "self_check_passed": True,
+        "genant": 1,
+        "fracture": "wedge",
+        "kyphosis_deg": None,
+        "spongiosa_hu": None,
+        "gas_ml": None,
+        "paths": paths,
+        "refused_paths": (),
+        "error_budget_mm": {},
+        "seed": 0,
+        "configuration": Configuration(),
+    }
+    return Plan(**{**numbers, **fields, **other}).sealed()
