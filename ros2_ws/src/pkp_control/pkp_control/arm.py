@@ -46,7 +46,7 @@ from planning_core.errors import PkpError
 from planning_core.geometry import RigidTransform
 
 PURPOSES = {Approach.Goal.APPROACH: Purpose.APPROACH, Approach.Goal.WITHDRAW: Purpose.WITHDRAW}
-STATE_S, POSE_S = 0.05, 0.04
+STATE_S, POSE_S = 0.05, 0.05
 
 
 class Arm(PkpNode[ArmConfig]):
@@ -79,7 +79,7 @@ class Arm(PkpNode[ArmConfig]):
 
     def begin(self) -> None:
         """Drive from now on; knows nothing, moves nothing, waits for a goal under the present epoch."""
-        self._ticker = Ticker(self._period_s, self._tick, lambda: not self._positioner.busy)
+        self._ticker = Ticker(self._period_s, self._tick, lambda: self._positioner.at_rest)
         self._ticker.start()
 
     def halt(self) -> None:

@@ -108,6 +108,11 @@ class Positioner:
         return self._order is not None and self.stage is not Stage.HOLD
 
     @property
+    def at_rest(self) -> bool:
+        """No goal is followed or held."""
+        return self._order is None
+
+    @property
     def permit(self) -> Permit | None:
         """The supervisor's newest word."""
         return self._guard.permit
