@@ -134,6 +134,14 @@ class Plan(_Frozen):
     configuration: Configuration
     plan_hash: str = Field("", description="SHA-256, hex")
 
+    @property
+    def by_side(self) -> dict[str, PathRecord]:
+        """The path that is meant for each side: of several, the first, which the planner ranked best."""
+        chosen: dict[str, PathRecord] = {}
+        for path in self.paths:
+            chosen.setdefault(path.side, path)
+        return chosen
+
     def computed_hash(self) -> str:
         """The hash of the content as it is now."""
         content = self.model_dump(mode="json", exclude={"plan_hash"})

@@ -174,7 +174,7 @@ class Injector(PkpNode[Any]):
         if goal.mixed_at.sec == 0:
             raise InjectionRefusedError("nobody said when the cement was mixed")
         plan = open_plan(Path(goal.plan.case_path), goal.plan.plan_hash)
-        dose = checked_dose(millilitres(goal.volume), plan.recommended_ml, [p.side for p in plan.paths], goal.side)
+        dose = checked_dose(millilitres(goal.volume), plan.recommended_ml, list(plan.by_side), goal.side)
         config = limited(self._injection, millilitres(goal.flow_limit), goal.pressure_limit / 1e3)
         cement = CementClock.start(self.monotonic_of(goal.mixed_at), CURING[self.config.cement_class])
         return self._runner.arm(order, InjectionOrder(goal.side, dose, plan.plan_hash), cement, config)

@@ -111,7 +111,7 @@ def examine(job: ScanJob, tell: Callable[[str], None]) -> Examined:
             "no other place" if start.other_mm is None else f"the next place, {start.other_mm:.0f} mm away, by {start.other:.2f}"
         )
         notes = (f"{job.plan.level} found, correlating by {start.place.correlation:.2f}, {other}",)
-    target = np.mean([path.target_mm for path in job.plan.paths], axis=0)
+    target = np.mean([path.target_mm for path in job.plan.by_side.values()], axis=0)
     check = choose_check_bead(
         scanned, target if carried is None else carried.intraop_from_preop.transform.apply(target), job.check_bead
     )

@@ -184,7 +184,7 @@ def check(tools: Equipment, attendant: Attendant, standing: Standing) -> Verdict
     reasons: list[str] = []
     errors: list[SideError] = []
     accepted, away = True, float("nan")
-    for path in standing.plan.paths:
+    for path in standing.plan.by_side.values():
         target = np.array(path.target_mm)
         one = judge(standing.registration, target, point, tools.config.acceptance, standing.carried)
         accepted = accepted and one.accepted

@@ -115,7 +115,7 @@ def _facts(done: Done, truths: dict[str, Truth], witness: Witness, error: PkpErr
         "plan_hash": done.plan.plan_hash,
         "verdict": done.verdict,
         "sides": sides,
-        "faults": [] if error is None else [error.as_dict()],
+        "faults": [e.as_dict() for e in (*done.stops, *([] if error is None else [error]))],
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import socket
@@ -97,6 +98,11 @@ class SimulatedHands:
     def scan_runs(self) -> None:
         """See ``procedure.Hands``."""
         self.carm.look()
+
+    def scan_over(self) -> None:
+        """See ``procedure.Hands``."""
+        with contextlib.suppress(HandRefusedError):
+            self.carm.answer()
 
     def touch_check_point(self, touching: bool) -> None:
         """See ``procedure.Hands``."""

@@ -230,7 +230,30 @@ class Operator:
     def rearm(self, plan_hash: str) -> Phase:
         """Leave the present stop; returns where it goes on."""
         answer = self.call(srv.Rearm, names.REARM, operator_id=self.identity, epoch=self.epoch, plan_hash=plan_hash)
+        self.wait("the stop to be left", lambda: self.stands_in(Phase(answer.phase)) and not self._stopped(), ANSWER_S)
         return Phase(answer.phase)
+
+    def stands_in(self, phase: Phase) -> bool:
+        """Whether the procedure is in this phase."""
+        return self.phase is not None and self.phase.phase == int(phase)
+
+    def go_to(self, phase: Phase) -> None:
+        """Advance, unless a re-arm has led there already."""
+        if not self.stands_in(phase):
+            self.advance(phase)
+
+    @property
+    def stopped_in(self) -> Phase | None:
+        """Where the present stop came."""
+        return Phase(self.phase.stopped_in) if self._stopped() and self.phase is not None else None
+
+    def stopped_within(self, seconds: float) -> bool:
+        """Whether a stop is latched, or comes in a moment."""
+        return self._spin(seconds, self._stopped)
+
+    def pause(self, seconds: float) -> None:
+        """Listen for a while."""
+        self._spin(seconds, lambda: False)
 
     def _on_tools(self, frame: msg.ToolPoseArray) -> None:
         for tool in frame.tools:

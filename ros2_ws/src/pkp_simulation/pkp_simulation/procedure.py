@@ -15,6 +15,8 @@ from pkp_msgs.action import Approach, IngestCt, Inject, PlanCase, Register
 from pkp_supervisor.phases import Phase
 
 from pkp_simulation.operator import Operator
+from pkp_simulation.recovery import Recovery
+from planning_core.errors import PkpError
 
 PLAN_S, REGISTER_S, APPROACH_S, VERIFY_S, INJECT_S = 600.0, 300.0, 90.0, 30.0, 600.0
 NODES_S = 30.0
@@ -52,6 +54,9 @@ class Hands(Protocol):
     def scan_runs(self) -> None:
         """The radiographer looks at the C-arm; raises a PkpError where it or the push of its images failed."""
 
+    def scan_over(self) -> None:
+        """The radiographer waits until no turn of the C-arm is under way, whatever came of it."""
+
     def touch_check_point(self, touching: bool) -> None:
         """The surgeon holds the probe's tip on the check bead, or puts it away."""
 
@@ -81,6 +86,7 @@ class Done:
     registration: msg.RegistrationResult | None = None
     sides: list[SideDone] = attrs.field(factory=list)
     reported: bool = False
+    stops: list[PkpError] = attrs.field(factory=list)
 
 
 def carry_out(
@@ -97,22 +103,26 @@ def carry_out(
         doses_ml: liquid for each side of a plan. inserted: told when the guide stands verified and the pin goes in.
 
     Raises:
-        PkpError: of ``operator``; nothing is tried twice.
+        PkpError: a refusal, or more stops than ``recovery`` goes through.
     """
     operator.advance(Phase.INGEST, NODES_S)
     plan(operator, subject, done)
-    operator.advance(Phase.REGISTER)
-    register(operator, hands, done)
+
+    def checked() -> None:
+        if done.registration is not None:
+            check(operator, hands, done.plan)
+
+    recovery = Recovery(operator, checked, lambda: done.plan.plan_hash)
+    done.stops = recovery.stops
+    recovery.through(lambda: register(operator, hands, done))
     doses = doses_ml(done.plan)
     for side in done.plan.sides:
-        seen = position(operator, hands, done.plan, side)
-        inserted(side)
-        operator.confirm_insertion(done.plan, side)
+        seen = recovery.through(lambda side=side: position(operator, hands, done.plan, side, inserted))
         hands.hold_breath(False)  # the sleeve is open now
         given = Inject.Result()
         if doses[side] > 0:  # a level that needs no cement may still be reached, for a biopsy
-            operator.advance(Phase.INJECT)
-            given = inject(operator, hands, done.plan, side, doses[side])
+            mixed_at = hands.cement_mixed_at()
+            given = recovery.through(lambda side=side, at=mixed_at: inject(operator, done.plan, side, doses[side], at))
         done.sides.append(
             SideDone(
                 side,
@@ -124,8 +134,7 @@ def carry_out(
                 given.peak_pressure * 1e-3,
             )
         )
-        operator.advance(Phase.WITHDRAW)
-        operator.do(Approach, names.APPROACH, _approach(operator, Approach.Goal.WITHDRAW, done.plan, side), APPROACH_S)
+        recovery.through(lambda side=side: withdraw(operator, done.plan, side))
     operator.advance(Phase.REPORT)
     done.reported = True
 
@@ -158,6 +167,9 @@ def register(operator: Operator, hands: Hands, done: Done) -> None:
         elif feedback.stage == CHECK_STAGE:
             hands.touch_check_point(True)
 
+    operator.go_to(Phase.REGISTER)
+    done.registration = None
+    hands.scan_over()
     hands.hold_breath(True)
     try:
         operator.until_still(VERIFY_S)
@@ -178,9 +190,12 @@ def check(operator: Operator, hands: Hands, plan: msg.PlanReference) -> msg.Regi
         hands.touch_check_point(False)
 
 
-def position(operator: Operator, hands: Hands, plan: msg.PlanReference, side: str) -> msg.VerificationState:
-    """Bring the guide to one path, follow the breath, hold the breath, verify, and stop the arm for the pin."""
-    operator.advance(Phase.APPROACH)
+def position(
+    operator: Operator, hands: Hands, plan: msg.PlanReference, side: str, inserted: Callable[[str], None]
+) -> msg.VerificationState:
+    """Bring the guide to one path, follow the breath, hold the breath, verify, stop the arm, and bring the pin in."""
+    hands.hold_breath(False)
+    operator.go_to(Phase.APPROACH)
     operator.do(Approach, names.APPROACH, _approach(operator, Approach.Goal.APPROACH, plan, side), APPROACH_S)
     operator.advance(Phase.VERIFY)
     operator.until_verified(side, VERIFY_S)
@@ -188,12 +203,15 @@ def position(operator: Operator, hands: Hands, plan: msg.PlanReference, side: st
     operator.until_still(VERIFY_S)
     seen = operator.until_verified(side, VERIFY_S, operator.now_s())
     operator.advance(Phase.INSERT)
+    inserted(side)
+    operator.confirm_insertion(plan, side)
     return seen
 
 
-def inject(operator: Operator, hands: Hands, plan: msg.PlanReference, side: str, dose_ml: float) -> Inject.Result:
-    """The planned dose, with the switch held from the moment the injector is ready."""
-    goal = Inject.Goal(plan=plan, side=side, epoch=operator.epoch, volume=dose_ml * 1e-6, mixed_at=hands.cement_mixed_at())
+def inject(operator: Operator, plan: msg.PlanReference, side: str, dose_ml: float, mixed_at: Time) -> Inject.Result:
+    """The planned dose, or what of it was not given before a stop; the switch is held from when the injector is ready."""
+    operator.go_to(Phase.INJECT)
+    goal = Inject.Goal(plan=plan, side=side, epoch=operator.epoch, volume=dose_ml * 1e-6, mixed_at=mixed_at)
     operator.press(side, False)
 
     def heard(feedback: Inject.Feedback) -> None:
@@ -205,6 +223,12 @@ def inject(operator: Operator, hands: Hands, plan: msg.PlanReference, side: str,
         return operator.do(Inject, names.INJECT, goal, INJECT_S, heard)
     finally:
         operator.press(side, False)
+
+
+def withdraw(operator: Operator, plan: msg.PlanReference, side: str) -> None:
+    """Straight back."""
+    operator.go_to(Phase.WITHDRAW)
+    operator.do(Approach, names.APPROACH, _approach(operator, Approach.Goal.WITHDRAW, plan, side), APPROACH_S)
 
 
 def _approach(operator: Operator, purpose: int, plan: msg.PlanReference, side: str) -> Approach.Goal:
