@@ -139,7 +139,7 @@ def _carry_out(node: Any, room: Room, subject: Subject, simulated: SimulatedRoom
 
     hands = SimulatedHands(simulated.folder, simulated.carm, simulated.folder / "injector.control")
     try:
-        return carry_out_and_compare(node, spin, hands, subject, _say)
+        return carry_out_and_compare(node, spin, hands, subject, simulated.folder / "injector.truth", _say)
     finally:
         hands.close()
 

@@ -43,4 +43,3 @@ FOLLOW_TRAJECTORY = "/joint_trajectory_controller/follow_joint_trajectory"
 
 # what is true in a simulated room: for tests and benchmarks, never for a node
 SIM_TRUTH_TF = "/sim/truth/tf"
-SIM_TRUTH_DELIVERED = "/sim/truth/delivered"

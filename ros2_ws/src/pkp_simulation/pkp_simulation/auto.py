@@ -37,11 +37,11 @@ class Truth:
 
 
 def carry_out_and_compare(
-    node: Node, spin: Spin, hands: Hands, subject: Subject, say: Callable[[str], None] = lambda words: None
+    node: Node, spin: Spin, hands: Hands, subject: Subject, injector_truth: Path, say: Callable[[str], None] = lambda words: None
 ) -> dict[str, Any]:
     """Carry a procedure through; what comes back says how far it came, whatever the end was."""
     began = time.monotonic()
-    operator, witness = Operator(node, spin), Witness(node)
+    operator, witness = Operator(node, spin), Witness(node, injector_truth)
     done, truths = Done(), dict[str, Truth]()
 
     def inserted(side: str) -> None:
@@ -54,7 +54,10 @@ def carry_out_and_compare(
     except PkpError as refusal:
         error = refusal
         say(refusal.message)
-    return {**_facts(done, truths, witness, error), "seconds": round(time.monotonic() - began, 2)}
+    return {
+        **_facts(done, truths, witness.delivered_ml() if done.sides else None, error),
+        "seconds": round(time.monotonic() - began, 2),
+    }
 
 
 def doses_ml(reference: msg.PlanReference) -> dict[str, float]:
@@ -80,7 +83,7 @@ def _compare(witness: Witness, done: Done, side: str) -> Truth:
     )
 
 
-def _facts(done: Done, truths: dict[str, Truth], witness: Witness, error: PkpError | None) -> dict[str, Any]:
+def _facts(done: Done, truths: dict[str, Truth], true_ml: float | None, error: PkpError | None) -> dict[str, Any]:
     sides = {
         one.side: {
             "measured_mm": {"entry": _r(one.entry_mm), "target": _r(one.target_mm)},
@@ -109,7 +112,7 @@ def _facts(done: Done, truths: dict[str, Truth], witness: Witness, error: PkpErr
         "predicted_target_error_mm": _worst(t.predicted_mm for t in truths.values()),
         "planned_ml": _r(sum(one.planned_ml for one in done.sides), 4),
         "delivered_ml": _r(given, 4),
-        "true_delivered_ml": None if witness.delivered_ml is None else _r(witness.delivered_ml, 4),
+        "true_delivered_ml": None if true_ml is None else _r(true_ml, 4),
         "peak_kpa": _worst((one.peak_kpa for one in done.sides), 1),
         "level": done.plan.level,
         "plan_hash": done.plan.plan_hash,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import attrs
 import numpy as np
@@ -12,7 +15,6 @@ from pkp_lifecycle import names
 from pkp_msgs import msg
 from rclpy.node import Node
 from scipy.spatial.transform import Rotation
-from std_msgs.msg import Float64
 from tf2_msgs.msg import TFMessage
 
 from planning_core.errors import PkpError
@@ -20,6 +22,9 @@ from planning_core.geometry import RigidTransform
 
 CT, TIP, PATIENT = "truth_ct_lps", "truth_guide_tip", "truth_patient_ref"
 WORLD = "world"
+
+
+TRUTH_S = 5.0
 
 
 class NoTruthError(PkpError):
@@ -38,18 +43,27 @@ class TipError:
 
 
 class Witness:
-    """Hears the truth and compares."""
+    """Hears the truth and compares.
 
-    def __init__(self, node: Node) -> None:
+    Args:
+        injector: socket at which the simulated injector tells its truth.
+    """
+
+    def __init__(self, node: Node, injector: Path) -> None:
         self._poses: dict[str, RigidTransform] = {}
-        self._delivered_ml: float | None = None
+        self._injector = injector
         node.create_subscription(TFMessage, names.SIM_TRUTH_TF, self._on_tf, 5)
-        node.create_subscription(Float64, names.SIM_TRUTH_DELIVERED, self._on_delivered, 5)
 
-    @property
     def delivered_ml(self) -> float | None:
-        """Cement that truly left the cannula, all sides together; None where nobody says so."""
-        return self._delivered_ml
+        """Cement that truly left the cannula so far, all sides together; None where the device is gone."""
+        try:
+            with socket.socket(socket.AF_UNIX) as caller:
+                caller.settimeout(TRUTH_S)
+                caller.connect(str(self._injector))
+                caller.sendall(b"{}\n")
+                return float(json.loads(caller.makefile("rb").readline())["delivered_ml"])
+        except OSError:
+            return None
 
     def tip_error(self, entry_lps_mm: NDArray[np.float64], target_lps_mm: NDArray[np.float64], entry_depth_mm: float) -> TipError:
         """How far the guide truly points beside the plan, now.
@@ -86,9 +100,6 @@ class Witness:
         for one in heard.transforms:
             matrix = _matrix(one.transform)
             self._poses[one.child_frame_id] = RigidTransform.from_parts(WORLD, one.child_frame_id, matrix[:3, :3], matrix[:3, 3])
-
-    def _on_delivered(self, heard: Float64) -> None:
-        self._delivered_ml = heard.data * 1e6
 
 
 def _matrix(transform: Transform) -> NDArray[np.float64]:

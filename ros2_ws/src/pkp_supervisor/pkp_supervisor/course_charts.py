@@ -7,6 +7,7 @@ import base64
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from pkp_supervisor.course import Course
 from pkp_supervisor.phases import LATCHED, Phase
@@ -42,7 +43,8 @@ def position_chart(course: Course, side: str) -> Chart:
     curve = course.position[side]
     near = np.flatnonzero(curve.values[:, :2].max(axis=1) < HIGHEST_MM)
     first, last = (near[0], near[-1]) if len(near) else (0, len(curve.seconds) - 1)
-    seconds, values = curve.seconds[first : last + 1], curve.values[first : last + 1]
+    seconds, values = curve.seconds[first : last + 1], curve.values[first : last + 1].copy()
+    values[~_guided(course, side, seconds), :2] = np.nan  # once the pin is in the patient breathes below a guide that stands
     axes.fill_between(seconds, 0, HIGHEST_MM, where=values[:, 3] > 0, color=VOLUME, alpha=0.15, step="mid", label="verified")
     for column, name, colour in ((0, "entry", ENTRY), (1, "target", TARGET)):
         axes.plot(seconds, values[:, column], color=colour, linewidth=0.9, label=name)
@@ -51,6 +53,15 @@ def position_chart(course: Course, side: str) -> Chart:
     axes.set_xlabel("s", color=INK, fontsize=8)
     _legend(axes)
     return _made(f"Guide against the plan, {side}, mm (dashed: the limit)", figure, axes)
+
+
+def _guided(course: Course, side: str, seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(n,) whether the guide was held on that side's path, or brought there, at these times."""
+    inside = np.zeros(len(seconds), np.bool_)
+    for stay in course.stays:
+        if stay.phase in (Phase.APPROACH, Phase.VERIFY, Phase.INSERT) and stay.side == side:
+            inside |= (seconds >= stay.from_s) & (seconds <= stay.until_s)
+    return inside
 
 
 def delivery_chart(course: Course, side: str) -> Chart:

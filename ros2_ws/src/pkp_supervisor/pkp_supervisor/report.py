@@ -83,7 +83,7 @@ def _tiles(course: Course, plan: Plan | None) -> str:
     bound = max(accepted[-1].bounds_mm.values(), default=float("nan")) if accepted else float("nan")
     peak = max((float(curve.values[:, 2].max()) for curve in course.delivery.values()), default=float("nan"))
     tiles = (
-        ("main", "Cement delivered", f"{given:.2f} ml", planned),
+        ("main" if plan is not None and given > 0 else "", "Cement delivered", f"{given:.2f} ml", planned),
         ("", "Registration, 95 % at the target", _number(bound, "mm"), "predicted from the errors that were measured"),
         ("", "Highest pressure", _number(peak, "kPa", 0), "at the plunger"),
         ("", "Stops", str(len(course.stops)), "each latched until acknowledged"),

@@ -17,7 +17,7 @@ from pkp_msgs import msg, srv
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pkp_supervisor import events, journal, translate
-from pkp_supervisor.phases import INTERLOCKS
+from pkp_supervisor.phases import INTERLOCKS, Phase
 from pkp_supervisor.state import Freshness, State
 from pkp_supervisor.watchdogs import Watchdogs
 from pkp_supervisor.workflow import step
@@ -88,7 +88,8 @@ class Supervisor(PkpNode[SupervisorConfig]):
     def halt(self) -> None:
         """Fall silent, after a last word that disables everything."""
         self._timer.cancel()
-        self._take(events.Stop("supervisor", "deactivated"))
+        if self._state.phase is not Phase.REPORT:  # nothing is left there that could be stopped
+            self._take(events.Stop("supervisor", "deactivated"))
         self._say()
 
     def close(self) -> None:
