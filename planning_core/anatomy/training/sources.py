@@ -1,4 +1,4 @@
-"""Where the training patients come from: the shared CTs, masks and surfaces, by their folder names."""
+"""Where the training patients come from: the shared CTs, masks and surfaces by their folder names, and folders of more."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from planning_core.anatomy.training.subjects import SACRUM, Subject, prepare
 from planning_core.geometry import Grid
 from planning_core.geometry.arrays import LabelArray
 from planning_core.imaging.ingest import load_ct
+from planning_core.imaging.refusals import UnreadableFileError
 from planning_core.imaging.volume_file import read_image_file
 
 CTS = {
@@ -40,6 +41,24 @@ def all_subjects(data: Path) -> Iterator[Subject]:
     for number in SURFACES:
         mesh = trimesh.load(data / f"ssm_L1/sub-verse{number}_segment_20.ply")
         yield prepare(f"verse{number}", *_voxels([mesh], 20), None)
+
+
+def extra_subjects(folder: Path) -> Iterator[Subject]:
+    """Every patient of a folder of one's own.
+
+    Args:
+        folder: in it a folder for each patient with ``ct.nii.gz`` and ``labels.nii.gz`` (VerSe ids, 26 = sacrum).
+
+    Raises:
+        UnreadableFileError: there is no such patient, or one has not both files.
+    """
+    patients = sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+    if not patients:
+        raise UnreadableFileError("the extra folder holds no patient folders", reason="no patients")
+    for patient in patients:
+        array, grid = read_image_file(patient / "labels.nii.gz")
+        labels = np.where((array >= 1) & (array <= 28), array, 0).astype(np.uint8)
+        yield prepare(patient.name, labels, grid, load_ct(patient / "ct.nii.gz"))
 
 
 def _verse(array: np.ndarray, name: str) -> LabelArray:
