@@ -13,7 +13,6 @@ from planning_core.cement.template import Template
 
 NINETY = 1.645
 """Half-width of 90 % of a normal distribution, in sigmas."""
-FAR_OFF_MM = 1.0
 
 
 def deficit_interval(
@@ -38,16 +37,3 @@ def deficit_interval(
     half = NINETY * float(np.sqrt(sum(s**2 for s in sigmas.values())))
     low, high = max(0.0, volume_ml - half), volume_ml + half
     return VolumeInterval(volume_ml, low, high), {k: float(NINETY * v) for k, v in sigmas.items()}
-
-
-def boundary_bias(template: Template, config: CementConfig) -> float:
-    """Mean signed distance of standing walls and arch from the neighbours in place, mm; negative: the target lies inside.
-
-    A mask drawn too small or too large shows here, since bone that stands does not shrink with the collapse. Arches that are
-    not quite congruent lie outside each other more than inside: what that gives between sound masks is taken off.
-    """
-    if not template.fits:
-        return 0.0
-    return -config.congruence_mm + float(
-        np.mean([np.mean(np.clip(fit.off_mm, -FAR_OFF_MM, FAR_OFF_MM)) for fit in template.fits])
-    )

@@ -57,19 +57,22 @@ def extra_subjects(folder: Path) -> Iterator[Subject]:
         raise UnreadableFileError("the extra folder holds no patient folders", reason="no patients")
     for patient in patients:
         array, grid = read_image_file(patient / "labels.nii.gz")
-        labels = np.where((array >= 1) & (array <= 28), array, 0).astype(np.uint8)
-        yield prepare(patient.name, labels, grid, load_ct(patient / "ct.nii.gz"))
+        yield prepare(patient.name, _spine_only(array), grid, load_ct(patient / "ct.nii.gz"))
 
 
 def _verse(array: np.ndarray, name: str) -> LabelArray:
     """Labels as VerSe ids (26 = sacrum), cervical ones too: they are vertebrae to the networks."""
     if name in VERSE_NUMBERED:
-        return np.where((array >= 1) & (array <= 28), array, 0).astype(np.uint8)
+        return _spine_only(array)
     result = np.zeros(array.shape, np.uint8)
     for total in range(27, 47):  # TotalSegmentator: L5 = 27 up to C5 = 46; VerSe runs the other way
         result[array == total] = 51 - total
     result[array == 26] = SACRUM
     return result
+
+
+def _spine_only(array: np.ndarray) -> LabelArray:
+    return np.where((array >= 1) & (array <= 28), array, 0).astype(np.uint8)
 
 
 def _voxels(meshes: list[trimesh.Trimesh], first_id: int, around_mm: int = 30) -> tuple[LabelArray, Grid]:
