@@ -81,27 +81,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="one loss and every third level only")
     given = parser.parse_args()
     cases = [case for patient in given.patients for case in patient_cases(patient, given.quick)]
-    alone, beside, moved = ([c for c in cases if c.group == group] for group in (ALONE, BESIDE, MOVED))
-    print(
-        f"{'deficit':44s} {'n':>4s} {'truth':>6s} {'med.err':>8s} {'med.%':>6s} {'p95.%':>6s} {'bias':>6s} {'cover':>6s} "
-        f"{'review':>7s} | baselines, med.err ml: volume trend, ellipsoid"
-    )
-    for patient in given.patients:
-        print_errors(f"{patient}, {ALONE}", [c for c in alone if c.patient == patient])
-        print_errors(f"{patient}, {BESIDE}", [c for c in beside if c.patient == patient])
-    for kind in KINDS:
-        print_errors(f"all, {ALONE}, {kind}", [c for c in alone if c.kind == kind])
-    for loss in LOSSES:
-        print_errors(f"all, {ALONE}, {loss:.0%}", [c for c in alone if c.loss == loss])
-    print_errors(f"all, {ALONE}", alone)
-    print_errors(f"all, {BESIDE}", beside)
-    print("targets: median error <= 0.7 ml and <= 12 %, 95th percentile <= 25 %, cover >= 90 %")
-    print(f"\n{'boundary':28s} {'n':>4s} {'shift mm':>14s} {'limit':>6s} {'doubted':>8s} {'review':>7s} {'cover':>6s}")
-    for patient in given.patients:
-        for name, some in (("sound", alone), ("half a voxel out", moved), ("half a voxel in", moved)):
-            grow = {"sound": 0.0, "half a voxel out": 0.5, "half a voxel in": -0.5}[name]
-            print_boundaries(f"{patient}, {name}", [c for c in some if c.patient == patient and c.grow == grow])
-    print("targets: review of every moved mask; few sound ones doubted")
+    report(cases, given.patients)
     return 0
 
 
@@ -129,6 +109,31 @@ def patient_cases(patient: str, quick: bool) -> Iterator[Case]:
             broken = _compressed(spine, level, "wedge", 0.30, native, again, grow)
             if broken is not None:
                 yield from _case(patient, MOVED, broken, "wedge", 0.30, grow)
+
+
+def report(cases: Sequence[Case], patients: Sequence[str]) -> None:
+    """Print both tables."""
+    alone, beside, moved = ([c for c in cases if c.group == group] for group in (ALONE, BESIDE, MOVED))
+    print(
+        f"{'deficit':44s} {'n':>4s} {'truth':>6s} {'med.err':>8s} {'med.%':>6s} {'p95.%':>6s} {'bias':>6s} {'cover':>6s} "
+        f"{'review':>7s} | baselines, med.err ml: volume trend, ellipsoid"
+    )
+    for patient in patients:
+        print_errors(f"{patient}, {ALONE}", [c for c in alone if c.patient == patient])
+        print_errors(f"{patient}, {BESIDE}", [c for c in beside if c.patient == patient])
+    for kind in KINDS:
+        print_errors(f"all, {ALONE}, {kind}", [c for c in alone if c.kind == kind])
+    for loss in LOSSES:
+        print_errors(f"all, {ALONE}, {loss:.0%}", [c for c in alone if c.loss == loss])
+    print_errors(f"all, {ALONE}", alone)
+    print_errors(f"all, {BESIDE}", beside)
+    print("targets: median error <= 0.7 ml and <= 12 %, 95th percentile <= 25 %, cover >= 90 %")
+    print(f"\n{'boundary':28s} {'n':>4s} {'shift mm':>14s} {'limit':>6s} {'doubted':>8s} {'review':>7s} {'cover':>6s}")
+    for patient in patients:
+        for name, some in (("sound", alone), ("half a voxel out", moved), ("half a voxel in", moved)):
+            grow = {"sound": 0.0, "half a voxel out": 0.5, "half a voxel in": -0.5}[name]
+            print_boundaries(f"{patient}, {name}", [c for c in some if c.patient == patient and c.grow == grow])
+    print("targets: review of every moved mask; few sound ones doubted")
 
 
 def print_errors(name: str, cases: Sequence[Case]) -> None:

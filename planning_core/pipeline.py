@@ -6,6 +6,8 @@ Each stage is one function with one typed, frozen result; the heavy ones are imp
 from __future__ import annotations
 
 import hashlib
+import importlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -98,11 +100,11 @@ def unchanged(case: Case, key: str, clock: Clock) -> Plan | None:
 def walk(request: Request, ct: CtVolume | None, labels_sha256: str | None, case: Case, key: str, clock: Clock) -> Plan:
     """Segment, model, cement, paths, report; what a run that did not get to its end has left under ``key`` is taken up."""
     from planning_core.anatomy.modelling import model_spine
-    from planning_core.case.contents import fill
-    from planning_core.case.report.pictures import Subject
     from planning_core.cement.planner import plan_cement
     from planning_core.trajectory.planner import plan_trajectories
 
+    # their libraries take a second to load, which another thread has while this one waits for array work
+    threading.Thread(target=importlib.import_module, args=("planning_core.case.contents",), daemon=True).start()
     configuration = request.configuration
     with clock("segment"):
         segmentation = segment(request, ct, case)
@@ -123,6 +125,9 @@ def walk(request: Request, ct: CtVolume | None, labels_sha256: str | None, case:
             case, "paths", key, TrajectoryPlan, lambda: plan_trajectories(spine, level, cement, ct, configuration.trajectory)
         )
     with clock("report"):
+        from planning_core.case.contents import fill
+        from planning_core.case.report.pictures import Subject
+
         plan = make_plan(
             segmentation,
             spine,

@@ -13,6 +13,9 @@ from planning_core.cement.template import Template
 
 NINETY = 1.645
 """Half-width of 90 % of a normal distribution, in sigmas."""
+VOXEL_SHARE = 1 / 12
+"""Of a voxel, one sigma of a whole endplate's place: single voxels are off by 1/√12, an endplate averages over hundreds, and what
+is left, where the boundary was drawn, is mostly common to template and target."""
 
 
 def deficit_interval(
@@ -25,14 +28,14 @@ def deficit_interval(
 
     The causes, added in squares: a level's height differs from what its neighbours lead one to expect (a share of the ideal
     body, larger where they are far or only on one side); the neighbours in place disagree (half their difference); boundaries
-    lie within a voxel (a third of it on both endplates, half of which is common to template and target and cancels).
+    lie within a voxel (``VOXEL_SHARE`` of it on both endplates).
     """
     area = float((target.body.values < 0).any(axis=0).sum()) * float(np.prod(target.body.grid.spacing_mm[:2]))
     sigmas = {
         "levels differ": config.level_spread[template.source] * template.ideal.volume_ml(),
         "shape model": template.shape_ml,
         "neighbours disagree": float(np.ptp(alone_ml)) / 2 if len(alone_ml) > 1 else 0.0,
-        "voxel size": float(target.voxel_mm[2]) / 3 * np.sqrt(2) * 0.5 * area / 1000,
+        "voxel size": VOXEL_SHARE * float(target.voxel_mm[2]) * np.sqrt(2) * area / 1000,
     }
     half = NINETY * float(np.sqrt(sum(s**2 for s in sigmas.values())))
     low, high = max(0.0, volume_ml - half), volume_ml + half
