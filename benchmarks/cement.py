@@ -80,8 +80,29 @@ def main() -> int:
     parser.add_argument("--patients", nargs="*", default=PATIENTS)
     parser.add_argument("--quick", action="store_true", help="one loss and every third level only")
     given = parser.parse_args()
-    cases = [case for patient in given.patients for case in patient_cases(patient, given.quick)]
-    report(cases, given.patients)
+    print(
+        f"{'deficit':44s} {'n':>4s} {'truth':>6s} {'med.err':>8s} {'med.%':>6s} {'p95.%':>6s} {'bias':>6s} {'cover':>6s} "
+        f"{'review':>7s} | baselines, med.err ml: volume trend, ellipsoid"
+    )
+    cases: list[Case] = []
+    for patient in given.patients:  # each patient's rows as soon as they are known: all take half an hour
+        own = list(patient_cases(patient, given.quick))
+        for group in (ALONE, BESIDE):
+            print_errors(f"{patient}, {group}", [c for c in own if c.group == group])
+        cases += own
+    alone, beside, moved = ([c for c in cases if c.group == group] for group in (ALONE, BESIDE, MOVED))
+    for kind in KINDS:
+        print_errors(f"all, {ALONE}, {kind}", [c for c in alone if c.kind == kind])
+    for loss in LOSSES:
+        print_errors(f"all, {ALONE}, {loss:.0%}", [c for c in alone if c.loss == loss])
+    print_errors(f"all, {ALONE}", alone)
+    print_errors(f"all, {BESIDE}", beside)
+    print("targets: median error <= 0.7 ml and <= 12 %, 95th percentile <= 25 %, cover >= 90 %")
+    print(f"\n{'boundary':36s} {'n':>4s} {'shift mm':>14s} {'limit':>6s} {'doubted':>8s} {'review':>7s} {'cover':>6s}")
+    for patient in given.patients:
+        for name, some, grow in (("sound", alone, 0.0), ("half a voxel out", moved, 0.5), ("half a voxel in", moved, -0.5)):
+            print_boundaries(f"{patient}, {name}", [c for c in some if c.patient == patient and c.grow == grow])
+    print("targets: review of every moved mask; few sound ones doubted")
     return 0
 
 
@@ -111,31 +132,6 @@ def patient_cases(patient: str, quick: bool) -> Iterator[Case]:
                 yield from _case(patient, MOVED, broken, "wedge", 0.30, grow)
 
 
-def report(cases: Sequence[Case], patients: Sequence[str]) -> None:
-    """Print both tables."""
-    alone, beside, moved = ([c for c in cases if c.group == group] for group in (ALONE, BESIDE, MOVED))
-    print(
-        f"{'deficit':44s} {'n':>4s} {'truth':>6s} {'med.err':>8s} {'med.%':>6s} {'p95.%':>6s} {'bias':>6s} {'cover':>6s} "
-        f"{'review':>7s} | baselines, med.err ml: volume trend, ellipsoid"
-    )
-    for patient in patients:
-        print_errors(f"{patient}, {ALONE}", [c for c in alone if c.patient == patient])
-        print_errors(f"{patient}, {BESIDE}", [c for c in beside if c.patient == patient])
-    for kind in KINDS:
-        print_errors(f"all, {ALONE}, {kind}", [c for c in alone if c.kind == kind])
-    for loss in LOSSES:
-        print_errors(f"all, {ALONE}, {loss:.0%}", [c for c in alone if c.loss == loss])
-    print_errors(f"all, {ALONE}", alone)
-    print_errors(f"all, {BESIDE}", beside)
-    print("targets: median error <= 0.7 ml and <= 12 %, 95th percentile <= 25 %, cover >= 90 %")
-    print(f"\n{'boundary':28s} {'n':>4s} {'shift mm':>14s} {'limit':>6s} {'doubted':>8s} {'review':>7s} {'cover':>6s}")
-    for patient in patients:
-        for name, some in (("sound", alone), ("half a voxel out", moved), ("half a voxel in", moved)):
-            grow = {"sound": 0.0, "half a voxel out": 0.5, "half a voxel in": -0.5}[name]
-            print_boundaries(f"{patient}, {name}", [c for c in some if c.patient == patient and c.grow == grow])
-    print("targets: review of every moved mask; few sound ones doubted")
-
-
 def print_errors(name: str, cases: Sequence[Case]) -> None:
     """One row of the first table."""
     if not cases:
@@ -150,7 +146,8 @@ def print_errors(name: str, cases: Sequence[Case]) -> None:
     print(
         f"{name:44s} {len(cases):4d} {truth.mean():6.2f} {np.median(np.abs(error)):8.2f} {np.median(relative):6.1f} "
         f"{np.percentile(relative, 95):6.1f} {error.mean():+6.2f} {np.mean([c.covered for c in cases]):6.0%} "
-        f"{np.mean([c.reviewed for c in cases]):7.0%} | {trend:.2f} {ellipsoid:.2f}"
+        f"{np.mean([c.reviewed for c in cases]):7.0%} | {trend:.2f} {ellipsoid:.2f}",
+        flush=True,
     )
 
 
@@ -160,7 +157,7 @@ def print_boundaries(name: str, cases: Sequence[Case]) -> None:
         return
     shift = np.array([c.boundary.shift_mm for c in cases])
     print(
-        f"{name:28s} {len(cases):4d} {shift.mean():+6.2f} ± {shift.std():4.2f} {cases[0].boundary.limit_mm:7.2f} "
+        f"{name:36s} {len(cases):4d} {shift.mean():+6.2f} ± {shift.std():4.2f} {cases[0].boundary.limit_mm:7.2f} "
         f"{np.mean([c.doubted for c in cases]):8.0%} {np.mean([c.reviewed for c in cases]):7.0%} "
         f"{np.mean([c.covered for c in cases]):6.0%}"
     )
