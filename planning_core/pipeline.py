@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -26,6 +27,11 @@ from planning_core.errors import PkpError
 from planning_core.imaging.volume import CtVolume
 from planning_core.request import MissingLevelError, Request, asked_level
 from planning_core.trajectory.plan import TrajectoryPlan
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from planning_core.imaging.identity import PatientIdentity
 
 NEIGHBOURS = 2.0
 """Levels modelled on either side of the planned one; all that were segmented take part in naming."""
@@ -103,12 +109,13 @@ def walk(request: Request, ct: CtVolume | None, labels_sha256: str | None, case:
     from planning_core.cement.planner import plan_cement
     from planning_core.trajectory.planner import plan_trajectories
 
-    # their libraries take a second to load, which another thread has while this one waits for array work
-    threading.Thread(target=importlib.import_module, args=("planning_core.case.contents",), daemon=True).start()
+    ahead = ThreadPoolExecutor(1)  # what needs the interpreter, while this thread waits for array work
+    ahead.submit(importlib.import_module, "planning_core.case.contents")
     configuration = request.configuration
     with clock("segment"):
         segmentation = segment(request, ct, case)
         level = asked_level(request, segmentation)
+    dicom_seg = ahead.submit(_dicom_seg, segmentation, ct, labels_sha256, request.identity)
     with clock("model"):
         near = [v for v in segmentation.levels if abs(v.ordinal - level.ordinal) <= NEIGHBOURS]
         spine = model_spine(segmentation, ct, near, configuration.anatomy)
@@ -138,8 +145,17 @@ def walk(request: Request, ct: CtVolume | None, labels_sha256: str | None, case:
             labels_sha256=labels_sha256,
             warnings=ct.warnings if ct is not None else (FROM_MASKS,),
         )
-        fill(case, Subject(ct, segmentation, spine, cement, trajectories), plan, request.identity)
+        fill(case, Subject(ct, segmentation, spine, cement, trajectories), plan, request.identity, dicom_seg.result())
     return plan
+
+
+def _dicom_seg(
+    segmentation: SpineSegmentation, ct: CtVolume | None, labels_sha256: str | None, identity: PatientIdentity | None
+) -> Dataset:
+    from planning_core.case.dicom_seg import make_dicom_seg
+
+    seed, source = (str(labels_sha256), None) if ct is None else (ct.sha256, ct.dicom)
+    return make_dicom_seg(segmentation, seed, source, identity)
 
 
 def read(request: Request) -> tuple[CtVolume | None, str | None]:
