@@ -63,22 +63,39 @@ class Compression:
         return out
 
 
-def compress(spine: Spine, level: VertebraLevel, kind: str, loss: float, native: Grid, grow_voxels: float = 0.0) -> Compressed:
+def as_drawn_again(spine: Spine, native: Grid) -> Spine:
+    """Every vertebra voxelised and modelled once more, uncompressed.
+
+    A compressed one has been through the voxels twice and is a little smoother for it; so its neighbours must be.
+    """
+    vertebrae = {}
+    for level, vertebra in spine.vertebrae.items():
+        mask, grid = _voxelised(vertebra, None, native, 0.0)
+        vertebrae[level] = _modelled(vertebra, mask, grid, native)
+    return Spine(vertebrae, assess(vertebrae, AnatomyConfig()))
+
+
+def compress(
+    spine: Spine, level: VertebraLevel, kind: str, loss: float, native: Grid, grow_voxels: float = 0.0, among: Spine | None = None
+) -> Compressed:
     """Compress one body and model it anew.
 
     Args:
+        among: the spine that the compressed vertebra is put into; by default the one that it is taken from.
         kind: ``wedge`` (front falls), ``biconcave`` (middle falls, both endplates) or ``crush`` (all falls, front most).
         loss: largest share of height lost. native: the label file's grid.
         grow_voxels: moves the mask's boundary out (negative: in) by so much of a voxel along the surface's normal.
     """
     vertebra = spine.vertebrae[level]
     how = compression(vertebra, kind, loss)
-    mask, grid = _voxelised(vertebra, how, native, grow_voxels)
-    config = AnatomyConfig()
+    fresh = _modelled(vertebra, *_voxelised(vertebra, how, native, grow_voxels), native)
+    vertebrae = {**(among or spine).vertebrae, level: fresh}
+    return Compressed(Spine(vertebrae, assess(vertebrae, AnatomyConfig())), level, _truth_ml(vertebra, how))
+
+
+def _modelled(vertebra: Vertebra, mask: BoolArray, grid: Grid, native: Grid) -> Vertebra:
     superior = vertebra.ct_lps_from_vertebra.rotation[:, 2]
-    fresh = model_vertebra(level, boundary_of(mask, grid), superior, native, None, config)
-    vertebrae = {**spine.vertebrae, level: fresh}
-    return Compressed(Spine(vertebrae, assess(vertebrae, config)), level, _truth_ml(vertebra, how))
+    return model_vertebra(vertebra.level, boundary_of(mask, grid), superior, native, None, AnatomyConfig())
 
 
 def compression(vertebra: Vertebra, kind: str, loss: float) -> Compression:
@@ -116,8 +133,8 @@ def _truth_ml(vertebra: Vertebra, how: Compression) -> float:
     return float(np.maximum(intact - broken, 0).sum()) * grid.voxel_ml
 
 
-def _voxelised(vertebra: Vertebra, how: Compression, native: Grid, grow_voxels: float) -> tuple[BoolArray, Grid]:
-    """The compressed vertebra on the part of the native grid that it fills, thinned where that is very fine."""
+def _voxelised(vertebra: Vertebra, how: Compression | None, native: Grid, grow_voxels: float) -> tuple[BoolArray, Grid]:
+    """The vertebra, compressed or not, on the part of the native grid that it fills, thinned where that is very fine."""
     thin = np.maximum(1, FINEST_MM // native.spacing_mm[::-1]).astype(int)
     native = attrs.evolve(
         native,
@@ -132,7 +149,8 @@ def _voxelised(vertebra: Vertebra, how: Compression, native: Grid, grow_voxels: 
     low = np.maximum(np.floor(index.min(axis=0)), 0).astype(int)
     high = np.minimum(np.ceil(index.max(axis=0)) + 1, native.shape).astype(int)
     grid = native.crop(tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True)))  # type: ignore[arg-type]
-    before = how.source(pose.inverse().apply(grid.all_points()))
+    here = pose.inverse().apply(grid.all_points())
+    before = here if how is None else how.source(here)
     distance = whole.at(before)
     if grow_voxels:
         normal = pose.rotate(whole.gradient_at(before, 1.0))

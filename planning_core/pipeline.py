@@ -6,9 +6,12 @@ Each stage is one function with one typed, frozen result; the heavy ones are imp
 from __future__ import annotations
 
 import hashlib
+import importlib
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -24,6 +27,11 @@ from planning_core.errors import PkpError
 from planning_core.imaging.volume import CtVolume
 from planning_core.request import MissingLevelError, Request, asked_level
 from planning_core.trajectory.plan import TrajectoryPlan
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from planning_core.imaging.identity import PatientIdentity
 
 NEIGHBOURS = 2.0
 """Levels modelled on either side of the planned one; all that were segmented take part in naming."""
@@ -98,15 +106,16 @@ def unchanged(case: Case, key: str, clock: Clock) -> Plan | None:
 def walk(request: Request, ct: CtVolume | None, labels_sha256: str | None, case: Case, key: str, clock: Clock) -> Plan:
     """Segment, model, cement, paths, report; what a run that did not get to its end has left under ``key`` is taken up."""
     from planning_core.anatomy.modelling import model_spine
-    from planning_core.case.contents import fill
-    from planning_core.case.report.pictures import Subject
     from planning_core.cement.planner import plan_cement
     from planning_core.trajectory.planner import plan_trajectories
 
+    ahead = ThreadPoolExecutor(1)  # what needs the interpreter, while this thread waits for array work
+    ahead.submit(importlib.import_module, "planning_core.case.contents")
     configuration = request.configuration
     with clock("segment"):
         segmentation = segment(request, ct, case)
         level = asked_level(request, segmentation)
+    dicom_seg = ahead.submit(_dicom_seg, segmentation, ct, labels_sha256, request.identity)
     with clock("model"):
         near = [v for v in segmentation.levels if abs(v.ordinal - level.ordinal) <= NEIGHBOURS]
         spine = model_spine(segmentation, ct, near, configuration.anatomy)
@@ -123,6 +132,9 @@ def walk(request: Request, ct: CtVolume | None, labels_sha256: str | None, case:
             case, "paths", key, TrajectoryPlan, lambda: plan_trajectories(spine, level, cement, ct, configuration.trajectory)
         )
     with clock("report"):
+        from planning_core.case.contents import fill
+        from planning_core.case.report.pictures import Subject
+
         plan = make_plan(
             segmentation,
             spine,
@@ -133,8 +145,17 @@ def walk(request: Request, ct: CtVolume | None, labels_sha256: str | None, case:
             labels_sha256=labels_sha256,
             warnings=ct.warnings if ct is not None else (FROM_MASKS,),
         )
-        fill(case, Subject(ct, segmentation, spine, cement, trajectories), plan, request.identity)
+        fill(case, Subject(ct, segmentation, spine, cement, trajectories), plan, request.identity, dicom_seg.result())
     return plan
+
+
+def _dicom_seg(
+    segmentation: SpineSegmentation, ct: CtVolume | None, labels_sha256: str | None, identity: PatientIdentity | None
+) -> Dataset:
+    from planning_core.case.dicom_seg import make_dicom_seg
+
+    seed, source = (str(labels_sha256), None) if ct is None else (ct.sha256, ct.dicom)
+    return make_dicom_seg(segmentation, seed, source, identity)
 
 
 def read(request: Request) -> tuple[CtVolume | None, str | None]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +144,7 @@ def from_labels(
     elif fault := chain_fault(names, pieces):
         raise NotLabelsError(f"the segments are no spine: {fault}", values=sorted(pieces), why={"names": fault})
     labels = np.zeros(array.shape, np.uint8)
-    boundaries: dict[VertebraLevel, DistanceField] = {}
+    complete: dict[VertebraLevel, tuple[BoolArray, Grid]] = {}
     partial: list[PartialVertebra] = []
     notes: list[str] = []
     for number, level in names.items():
@@ -156,7 +158,9 @@ def from_labels(
             reason = "cut by the field of view" if piece.volume_ml >= LEAST_ML else f"only {piece.volume_ml:.1f} ml"
             partial.append(PartialVertebra(level, region.points(np.argwhere(mask).mean(axis=0)), reason))
         else:
-            boundaries[level] = boundary_of(mask, region)
+            complete[level] = (mask, region)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # array work that lets go of the interpreter
+        boundaries = dict(zip(complete, pool.map(lambda one: boundary_of(*one), complete.values()), strict=True))
     numbering = Numbering(1.0, "labels")
     return SpineSegmentation(labels, grid, boundaries, tuple(partial), numbering, "label file", tuple(notes))
 

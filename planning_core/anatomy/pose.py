@@ -58,6 +58,8 @@ def body_centre(mask: BoolArray, grid: Grid) -> FloatArray:
     Returns:
         (3,) mm in the grid's frame.
     """
+    box = ndi.find_objects(mask.astype(np.uint8))[0]
+    mask, grid = mask[box], grid.crop(box)
     depth = ndi.distance_transform_edt(np.pad(mask, 1), grid.spacing_mm[::-1])[1:-1, 1:-1, 1:-1]
     core, count = ndi.label(depth > 0.5 * depth.max())
     if count > 1:

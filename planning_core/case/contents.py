@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import trimesh
+from pydicom.dataset import Dataset
 
 from planning_core.case import audit, revisions
-from planning_core.case.dicom_seg import write_dicom_seg
+from planning_core.case.dicom_seg import make_dicom_seg, store
 from planning_core.case.exports import write_labels, write_surfaces
 from planning_core.case.folder import Case
 from planning_core.case.plan import Plan
@@ -19,12 +20,15 @@ from planning_core.case.report.sheet import sheet
 from planning_core.imaging.identity import PatientIdentity
 
 
-def fill(case: Case, subject: Subject, plan: Plan, identity: PatientIdentity | None = None) -> None:
+def fill(
+    case: Case, subject: Subject, plan: Plan, identity: PatientIdentity | None = None, dicom_seg: Dataset | None = None
+) -> None:
     """Replace what the folder held. The plan is written last: where it is, everything else is.
 
     Args:
         subject: what the plan was made from. identity: shown in the report when given;
             the DICOM SEG then belongs to the patient's study.
+        dicom_seg: what ``make_dicom_seg`` made of the segmentation, where that was done ahead.
 
     Raises:
         TamperedPlanError: a kept revision of this very plan was altered; then nothing is replaced.
@@ -33,7 +37,7 @@ def fill(case: Case, subject: Subject, plan: Plan, identity: PatientIdentity | N
     case.withdraw()
     surfaces = subject.surfaces  # made once, before two threads ask for them
     with ThreadPoolExecutor(1) as pool:
-        files = pool.submit(_write_files, case, subject, plan, surfaces, identity)
+        files = pool.submit(_write_files, case, subject, plan, surfaces, identity, dicom_seg)
         drawings = draw_all(subject)  # in this thread alone: matplotlib draws in one
         case.write("report.html", render(subject, plan, drawings, identity))
         case.write("report.png", sheet(plan, drawings).png())
@@ -44,10 +48,17 @@ def fill(case: Case, subject: Subject, plan: Plan, identity: PatientIdentity | N
 
 
 def _write_files(
-    case: Case, subject: Subject, plan: Plan, surfaces: Mapping[str, trimesh.Trimesh], identity: PatientIdentity | None
+    case: Case,
+    subject: Subject,
+    plan: Plan,
+    surfaces: Mapping[str, trimesh.Trimesh],
+    identity: PatientIdentity | None,
+    dicom_seg: Dataset | None,
 ) -> None:
     """What other programs read."""
     write_labels(case, subject.segmentation)
     write_surfaces(case, surfaces)
-    source = subject.ct.dicom if subject.ct is not None else None
-    write_dicom_seg(case, subject.segmentation, str(plan.ct_sha256 or plan.labels_sha256), source, identity)
+    if dicom_seg is None:
+        source = subject.ct.dicom if subject.ct is not None else None
+        dicom_seg = make_dicom_seg(subject.segmentation, str(plan.ct_sha256 or plan.labels_sha256), source, identity)
+    store(case, dicom_seg)

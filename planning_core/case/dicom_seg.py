@@ -37,7 +37,19 @@ def write_dicom_seg(
     source: DicomSource | None = None,
     identity: PatientIdentity | None = None,
 ) -> Path:
-    """``segmentation.dcm``: one binary segment per vertebra.
+    """``segmentation.dcm`` of a case; see ``make_dicom_seg``."""
+    return store(case, make_dicom_seg(segmentation, seed, source, identity))
+
+
+def store(case: Case, dataset: Dataset) -> Path:
+    """Write what ``make_dicom_seg`` made."""
+    return case.write_with("segmentation.dcm", lambda place: dataset.save_as(place, enforce_file_format=True))
+
+
+def make_dicom_seg(
+    segmentation: SpineSegmentation, seed: str, source: DicomSource | None = None, identity: PatientIdentity | None = None
+) -> Dataset:
+    """One binary segment per vertebra.
 
     Args:
         seed: hash of the input, which the UIDs are made from: the same case gives the same file, another patient or
@@ -84,7 +96,7 @@ def write_dicom_seg(
         for index in dataset.DimensionIndexSequence:
             if index.DimensionOrganizationUID == old:
                 index.DimensionOrganizationUID = new
-    return case.write_with("segmentation.dcm", lambda place: dataset.save_as(place, enforce_file_format=True))
+    return dataset
 
 
 def _descriptions(levels: Sequence[VertebraLevel], segmentation: SpineSegmentation, seed: str) -> list[hd.seg.SegmentDescription]:

@@ -77,12 +77,10 @@ class Fit:
 
     Args:
         neighbour: it. warp: from the target's frame into the neighbour's.
-        off_mm: (n,) signed distances of the target's standing walls and arch from it; negative: the target lies inside.
     """
 
     neighbour: Vertebra
     warp: Warp
-    off_mm: FloatArray
 
 
 def fit_neighbour(target: Vertebra, neighbour: Vertebra, have: BodySize, want: BodySize, residual: Residual) -> Fit:
@@ -104,16 +102,13 @@ def fit_neighbour(target: Vertebra, neighbour: Vertebra, have: BodySize, want: B
         stretch = Stretch(size.width + x[6], size.depth + x[7], size.height + x[8], size.wedge + x[9])
         return Warp(x[:3], x[3:6], stretch, float(neighbour.wall[0]), have.depth_mm)
 
-    def distances(x: FloatArray) -> FloatArray:
-        return field.at(warp(x)(residual.points))
-
     def cost(x: FloatArray) -> FloatArray:
-        d = distances(x)
+        d = field.at(warp(x)(residual.points))
         both = np.where(residual.arch, _soft(d, ARCH_MM), _soft(d, WALL_MM))
         return np.r_[weight * np.where(residual.endplate, _one_sided(d), both), (x - start) / PRIOR]
 
     solved = least_squares(cost, start, x_scale=STEP, diff_step=1e-3, max_nfev=25)
-    return Fit(neighbour, warp(solved.x), distances(solved.x)[~residual.endplate])
+    return Fit(neighbour, warp(solved.x))
 
 
 def residual_structures(target: Vertebra) -> Residual:

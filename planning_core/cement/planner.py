@@ -5,6 +5,7 @@ from __future__ import annotations
 from planning_core.anatomy.config import AnatomyConfig
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.vertebra import FractureAssessment, Spine, Vertebra
+from planning_core.cement.boundary import BoundaryCheck, check_boundary
 from planning_core.cement.config import CementConfig
 from planning_core.cement.dose import liquid, recommend
 from planning_core.cement.plan import CementPlan, SelfCheck, Verdict, VolumeInterval
@@ -12,7 +13,7 @@ from planning_core.cement.products import find_product
 from planning_core.cement.self_check import check_heights
 from planning_core.cement.subtract import Defect, missing_ml, subtract
 from planning_core.cement.template import Template, make_template
-from planning_core.cement.uncertainty import boundary_bias, deficit_interval
+from planning_core.cement.uncertainty import deficit_interval
 
 RETROPULSION_ML = 0.5
 
@@ -40,7 +41,8 @@ def plan_cement(
     if healthy:
         recommended = VolumeInterval(0.0, 0.0, 0.0)
         policy = (*policy, "no collapse: no cement is recommended")
-    verdict, reasons = judge(target, deficit, template, defect, check, healthy, config)
+    boundary = check_boundary(target, [spine.vertebrae[v] for v in template.members], config)
+    verdict, reasons = judge(target, deficit, template, defect, check, boundary, healthy, config)
     return CementPlan(
         level,
         template.source,
@@ -79,16 +81,19 @@ def judge(
     template: Template,
     defect: Defect,
     check: SelfCheck,
+    boundary: BoundaryCheck,
     healthy: bool,
     config: CementConfig,
 ) -> tuple[Verdict, tuple[str, ...]]:
     """Accept, review or refuse, with every reason that speaks against accepting (or why it is accepted)."""
     doubts: list[str] = []
-    bias = boundary_bias(template, config)
     # a mask too small makes a healthy body look collapsed, not a collapsed one healthy
-    if bias > config.boundary_bias_mm or (bias < -config.boundary_bias_mm and not healthy):
-        way = "inside" if bias < 0 else "outside"
-        doubts.append(f"what did not collapse lies {abs(bias):.2f} mm {way} the neighbours' surface: boundaries are doubtful")
+    if boundary.too_large or (boundary.too_small and not healthy):
+        way = "thin" if boundary.too_small else "thick"
+        doubts.append(
+            f"the arch is drawn {abs(boundary.shift_mm):.2f} mm too {way} all round beside its neighbours' "
+            f"(from {boundary.limit_mm:.2f} mm on): boundaries are doubtful"
+        )
     if not check.passed:
         doubts.extend(check.findings)
     if not healthy and template.source != "two neighbours":

@@ -34,7 +34,8 @@ class Defect:
     Args:
         solid: closed surface in ct_lps mm, empty where nothing is missing. volume_ml: of it.
         sliver_ml: loose pieces that were dropped.
-        retropulsed_ml: collapsed bone behind the ideal posterior wall. bulged_ml: other bone outside the ideal body.
+        retropulsed_ml: collapsed bone more than half a voxel behind the ideal posterior wall.
+        bulged_ml: other bone outside the ideal body.
         conserved: |A−B| + |A∩B| over |A|, minus one.
     """
 
@@ -70,7 +71,8 @@ def subtract(target: Vertebra, template: Template, config: CementConfig) -> Defe
     dropped = sum(p.volume() for p in pieces) - sum(p.volume() for p in kept)
     whole = manifold3d.Manifold.batch_boolean(kept, manifold3d.OpType.Add) if kept else manifold3d.Manifold()
     facing = np.abs(ideal.grid.all_points()[..., 0]) < CANAL_HALF_MM
-    behind = (body.values < 0) & (template.behind_mm > 0) & facing
+    # two walls in one place differ by half a voxel
+    behind = (body.values < 0) & (template.behind_mm > 0.5 * float(target.voxel_mm[1])) & facing
     beyond = (body.values < 0) & (ideal.values > 0) & ~behind
     return Defect(
         _mesh(whole, target),

@@ -1,4 +1,4 @@
-"""Where the training patients come from: the shared CTs, masks and surfaces, by their folder names."""
+"""Where the training patients come from: the shared CTs, masks and surfaces by their folder names, and folders of more."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from planning_core.anatomy.training.subjects import SACRUM, Subject, prepare
 from planning_core.geometry import Grid
 from planning_core.geometry.arrays import LabelArray
 from planning_core.imaging.ingest import load_ct
+from planning_core.imaging.refusals import UnreadableFileError
 from planning_core.imaging.volume_file import read_image_file
 
 CTS = {
@@ -42,15 +43,36 @@ def all_subjects(data: Path) -> Iterator[Subject]:
         yield prepare(f"verse{number}", *_voxels([mesh], 20), None)
 
 
+def extra_subjects(folder: Path) -> Iterator[Subject]:
+    """Every patient of a folder of one's own.
+
+    Args:
+        folder: in it a folder for each patient with ``ct.nii.gz`` and ``labels.nii.gz`` (VerSe ids, 26 = sacrum).
+
+    Raises:
+        UnreadableFileError: there is no such patient, or one has not both files.
+    """
+    patients = sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+    if not patients:
+        raise UnreadableFileError("the extra folder holds no patient folders", reason="no patients")
+    for patient in patients:
+        array, grid = read_image_file(patient / "labels.nii.gz")
+        yield prepare(patient.name, _spine_only(array), grid, load_ct(patient / "ct.nii.gz"))
+
+
 def _verse(array: np.ndarray, name: str) -> LabelArray:
     """Labels as VerSe ids (26 = sacrum), cervical ones too: they are vertebrae to the networks."""
     if name in VERSE_NUMBERED:
-        return np.where((array >= 1) & (array <= 28), array, 0).astype(np.uint8)
+        return _spine_only(array)
     result = np.zeros(array.shape, np.uint8)
     for total in range(27, 47):  # TotalSegmentator: L5 = 27 up to C5 = 46; VerSe runs the other way
         result[array == total] = 51 - total
     result[array == 26] = SACRUM
     return result
+
+
+def _spine_only(array: np.ndarray) -> LabelArray:
+    return np.where((array >= 1) & (array <= 28), array, 0).astype(np.uint8)
 
 
 def _voxels(meshes: list[trimesh.Trimesh], first_id: int, around_mm: int = 30) -> tuple[LabelArray, Grid]:

@@ -12,14 +12,14 @@ import numpy as np
 import trimesh
 
 from planning_core.anatomy.surface import OpenSurfaceError, closed_surface
-from planning_core.anatomy.vertebra import Vertebra
 from planning_core.case.exports import path_mesh
+from planning_core.case.report.canal import canal_at
 from planning_core.case.report.pictures import BODY, CANAL, DEFECT, IDEAL, OTHER, PATHS, Subject, best_paths
 from planning_core.geometry import DistanceField
 
 FACES = 6000
 SIMPLIFY_MM = 0.35
-CANAL_HALF_MM = 34.0
+CANAL_HALF_MM, CANAL_STEP_MM = 34.0, 2.0
 OUTSIDE_MM = 45.0
 """How much of each needle stands out of the bone."""
 
@@ -42,10 +42,10 @@ class Part:
 
 def parts_of(subject: Subject) -> list[Part]:
     """The planned vertebra, its canal, defect, ideal body, paths and neighbours, each simplified for drawing."""
-    vertebra, level, surfaces = subject.vertebra, subject.cement.level, subject.surfaces
+    level, surfaces = subject.cement.level, subject.surfaces
     parts = [Part("planned vertebra", surfaces[f"{level.value}_vertebra"], BODY, 0.45)]
     parts.append(Part("ideal body", surfaces[f"{level.value}_ideal_body"], IDEAL, 0.22, visible=False))
-    canal = _canal(vertebra)
+    canal = _canal(subject)
     if canal is not None:
         parts.append(Part("spinal canal", canal, CANAL, 0.35))
     if subject.shows_defect:
@@ -75,11 +75,13 @@ def _record(part: Part) -> dict[str, Any]:
     }
 
 
-def _canal(vertebra: Vertebra) -> trimesh.Trimesh | None:
-    """The canal's surface, cut off above and below this vertebra: its field runs on to the grid's ends."""
-    field = vertebra.canal
-    height = np.abs(field.grid.all_points()[..., 2])
-    stump = DistanceField(np.maximum(field.values, height - CANAL_HALF_MM), field.grid)
+def _canal(subject: Subject) -> trimesh.Trimesh | None:
+    """The canal's surface, cut off above and below the planned vertebra, or where its course is not known."""
+    vertebra = subject.vertebra
+    grid = vertebra.canal.grid.resampled(CANAL_STEP_MM)
+    points = grid.all_points()
+    known = np.nan_to_num(canal_at(subject.spine, vertebra, points), nan=CANAL_HALF_MM)
+    stump = DistanceField(np.maximum(known, np.abs(points[..., 2]) - CANAL_HALF_MM), grid)
     try:
         return closed_surface(stump, vertebra.ct_lps_from_vertebra)
     except OpenSurfaceError:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
+from planning_core.case.report.canal import canal_at
 from planning_core.case.report.pictures import (
     BODY,
     CANAL,
@@ -52,10 +53,10 @@ def draw_plane(axes: Axes, subject: Subject, plane: Plane, paths: Sequence[Traje
         axes.imshow(vertebra.whole.at(points) < 0, cmap="gray", vmin=0, vmax=2.5, extent=extent)
     if subject.shows_defect:
         _fill(axes, plane.section(cement.defect, vertebra.ct_lps_from_vertebra.inverse()), DEFECT)
-    body, ideal, canal = vertebra.body.at(points), cement.ideal.at(points), vertebra.canal.at(points)
+    body, ideal, canal = vertebra.body.at(points), cement.ideal.at(points), canal_at(subject.spine, vertebra, points)
     across = (np.linspace(extent[0], extent[1], body.shape[1]), np.linspace(extent[3], extent[2], body.shape[0]))
     for field, colour, style in ((body, BODY, "solid"), (ideal, IDEAL, "dashed"), (canal, CANAL, "solid")):
-        if field.min() < 0 < field.max():
+        if np.nanmin(field) < 0 < np.nanmax(field):
             axes.contour(*across, field, levels=[0], colors=colour, linewidths=1.3, linestyles=style)
     notes = [note for path in paths if (note := _draw_path(axes, subject, plane, path, points))]
     _frame(axes, plane, notes)
@@ -92,7 +93,8 @@ def _draw_path(axes: Axes, subject: Subject, plane: Plane, path: Trajectory, poi
     if within.all():
         return ""
     where = f"{path.side.value} path {plane.whereabouts(away[~within])}"
-    over_canal = subject.vertebra.canal.at(plane.centre + u[:, None] * plane.right + v[:, None] * plane.down) < CANAL_BERTH_MM
+    under = plane.centre + u[:, None] * plane.right + v[:, None] * plane.down
+    over_canal = canal_at(subject.spine, subject.vertebra, under) < CANAL_BERTH_MM
     if (over_canal & ~within).any():
         return f"{where}: not in this slice, not drawn"
     shown = np.where(within, np.nan, u)
