@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,8 @@ from planning_core.imaging.volume import CtVolume
 
 QUICK_VOXELS = 3_000_000
 """A volume of more voxels than this gets a coarse copy that is shown first (6 MB)."""
+CAL_MAX_OFFSET = 124
+"""Of cal_max and cal_min in a NIfTI-1 header."""
 THUMBNAIL_MM = 1.5
 THUMBNAIL_PIXELS = 160
 WINDOW_HU = (-200.0, 900.0)
@@ -32,8 +36,6 @@ def write_view_files(case: Case, ct: CtVolume) -> None:
 
 def thumbnail(ct: CtVolume) -> bytes:
     """A sagittal picture through the densest place of the back half, PNG."""
-    import io
-
     from PIL import Image
 
     corners = ct.grid.points(np.array(np.meshgrid(*[(0, n - 1) for n in ct.grid.shape], indexing="ij")).reshape(3, -1).T)
@@ -52,8 +54,12 @@ def thumbnail(ct: CtVolume) -> bytes:
 
 
 def _write(case: Case, name: str, image: sitk.Image) -> None:
-    # the library goes by the ending, which the unfinished file's name keeps
+    # axes in NIfTI's own order (the same voxels, so that the browser need not turn them) and a display range in the header
+    # (so that it need not look for one); the library goes by the ending, which the unfinished file's name keeps
     def write(place: Path) -> None:
-        sitk.WriteImage(image, str(place))
+        sitk.WriteImage(sitk.DICOMOrient(image, "RAS"), str(place))
+        with place.open("r+b") as file:
+            file.seek(CAL_MAX_OFFSET)
+            file.write(struct.pack("<2f", WINDOW_HU[1], WINDOW_HU[0]))
 
     case.write_with(name, write)

@@ -15,6 +15,27 @@ const PALETTE: [number, number, number][] = [
 ];
 export const WINDOWS: Record<string, [number, number]> = { bone: [-200, 1200], soft: [-150, 250] };
 
+/** Slices that fill their tile: NiiVue would letterbox a narrow volume, and a spine is narrow. */
+function fillTiles(nv: Niivue): void {
+  const draw = nv.draw2D.bind(nv);
+  const field = nv.screenFieldOfViewExtendedMM.bind(nv);
+  let aspect = 1;
+  nv.draw2D = (box, kind, mm) => {
+    aspect = box[2] / box[3];
+    draw(box, kind, mm, [NaN, NaN]);
+  };
+  nv.screenFieldOfViewExtendedMM = (kind) => {
+    const seen = field(kind);
+    const [wide, high] = [0, 1].map((n) => seen.mxMM[n] - seen.mnMM[n]);
+    const n = wide / high < aspect ? 0 : 1;
+    const more = (n === 0 ? high * aspect - wide : wide / aspect - high) / 2;
+    seen.mnMM[n] -= more;
+    seen.mxMM[n] += more;
+    seen.fovMM[n] += 2 * more;
+    return seen;
+  };
+}
+
 export interface Tile {
   kind: number;
   /** Left, top, width, height in CSS pixels; whether x runs to the left. */
@@ -30,9 +51,10 @@ export class Viewer {
   readonly slices: Niivue;
   readonly solid: Niivue;
   onMove: (lps: Point) => void = () => undefined;
+  private ct: NVImage | null = null;
   private labels: NVImage | null = null;
   private meshes = new Map<string, NVMesh>();
-  private tubes = new Map<string, NVMesh>();
+  private tubes: NVMesh[] = [];
   private outlines = new Map<string, NVMesh>();
 
   constructor(
@@ -68,6 +90,7 @@ export class Viewer {
   async open(): Promise<void> {
     await this.slices.attachToCanvas(this.flat);
     await this.solid.attachToCanvas(this.deep);
+    fillTiles(this.slices);
     this.slices.setCustomLayout([
       { sliceType: AXIAL, position: [0, 0, 0.5, 0.5] },
       { sliceType: SAGITTAL, position: [0.5, 0, 0.5, 0.5] },
@@ -82,24 +105,16 @@ export class Viewer {
 
   /** Show a CT; what was shown before stays until the new one is there. */
   async showCt(url: string, window: [number, number]): Promise<void> {
-    const image = await NVImage.loadFromUrl({ url, name: "ct.nii", cal_min: window[0], cal_max: window[1], trustCalMinMax: false });
+    const image = await NVImage.loadFromUrl({ url, name: "ct.nii", cal_min: window[0], cal_max: window[1], trustCalMinMax: true });
     const kept = this.slices.volumes.length ? this.crosshair() : null;
-    const pan = [...this.slices.scene.pan2Dxyzmm] as [number, number, number, number];
-    if (this.labels) this.slices.removeVolume(this.labels);
-    if (this.slices.volumes.length) this.slices.removeVolume(this.slices.volumes[0]);
-    image.cal_min = window[0];
-    image.cal_max = window[1];
-    this.slices.addVolume(image);
-    if (this.labels) this.slices.addVolume(this.labels);
-    if (kept) {
-      this.goTo(kept);
-      this.slices.scene.pan2Dxyzmm = pan;
-    }
-    this.slices.updateGLVolume();
+    [image.cal_min, image.cal_max] = window;
+    this.ct = image;
+    this.lay();
+    if (kept) this.goTo(kept);
   }
 
-  async showLabels(url: string): Promise<void> {
-    const image = await NVImage.loadFromUrl({ url, name: "labels.nii.gz", opacity: 0.28 });
+  async showLabels(url: string, opacity: number): Promise<void> {
+    const image = await NVImage.loadFromUrl({ url, name: "labels.nii.gz", opacity });
     const shades = Array.from({ length: 29 }, (_, n) => (n === 0 ? [0, 0, 0] : PALETTE[n % PALETTE.length]));
     image.setColormapLabel({
       R: shades.map((c) => c[0]),
@@ -109,7 +124,16 @@ export class Viewer {
       I: shades.map((_, n) => n),
     });
     this.labels = image;
-    this.slices.addVolume(image);
+    this.lay();
+  }
+
+  /** Both volumes at once: each update on its own would send the whole CT to the graphics card again. */
+  private lay(): void {
+    const volumes = [this.ct, this.labels].filter((v): v is NVImage => v !== null);
+    this.slices.volumes = volumes;
+    this.slices.back = volumes[0] ?? null;
+    this.slices.overlays = volumes.slice(1);
+    this.slices.updateGLVolume();
   }
 
   setLabels(opacity: number): void {
@@ -129,43 +153,44 @@ export class Viewer {
     const options = { url, name: `${name}.stl`, rgba255: new Uint8Array([colour[0], colour[1], colour[2], 255]), opacity: colour[3] / 255 };
     const mesh = await NVMesh.loadFromUrl({ ...options, gl: this.solid.gl });
     this.meshes.set(name, mesh);
-    this.solid.addMesh(mesh);
+    this.solid.meshes.push(mesh);
     if (onSlices) {
       const flat = await NVMesh.loadFromUrl({ ...options, opacity: 0.55, gl: this.slices.gl });
       this.outlines.set(name, flat);
-      this.slices.addMesh(flat);
+      this.slices.meshes.push(flat); // addMesh would send the CT to the graphics card again
     }
   }
 
   clearSurfaces(): void {
-    for (const mesh of this.meshes.values()) this.solid.removeMesh(mesh);
-    for (const mesh of this.outlines.values()) this.slices.removeMesh(mesh);
+    this.solid.meshes = this.solid.meshes.filter((m) => !this.discard([...this.meshes.values()], m, this.solid));
+    this.slices.meshes = this.slices.meshes.filter((m) => !this.discard([...this.outlines.values()], m, this.slices));
     this.meshes.clear();
     this.outlines.clear();
+  }
+
+  private discard(these: NVMesh[], mesh: NVMesh, nv: Niivue): boolean {
+    if (!these.includes(mesh)) return false;
+    mesh.unloadMesh(nv.gl);
+    return true;
   }
 
   setVisible(match: (name: string) => boolean, visible: boolean): void {
     for (const [held, nv] of [[this.meshes, this.solid], [this.outlines, this.slices]] as const) {
       for (const [name, mesh] of held) if (match(name)) mesh.visible = visible;
-      if (nv.canvas) nv.drawScene();
+      nv.drawScene();
     }
   }
 
-  /** A path as a tube through points (ct_lps mm); replaces the one of that name, null takes it away. */
-  setTube(name: string, lps: Point[] | null, radius: number, colour: Colour): void {
-    const old = this.tubes.get(name);
-    if (lps) {
-      const { points, triangles } = tube(lps.map(turned), radius);
+  /** Paths as tubes through points (ct_lps mm), in place of those before. The opaque come first, that what is inside shows. */
+  setTubes(tubes: { way: Point[]; radius: number; colour: Colour }[]): void {
+    this.solid.meshes = this.solid.meshes.filter((m) => !this.discard(this.tubes, m, this.solid));
+    this.tubes = tubes.map(({ way, radius, colour }, n) => {
+      const { points, triangles } = tube(way.map(turned), radius);
       const shade = new Uint8Array([colour[0], colour[1], colour[2], 255]);
-      const mesh = new NVMesh(points, triangles, name, shade, colour[3] / 255, true, this.solid.gl);
-      this.tubes.set(name, mesh);
-      this.solid.addMesh(mesh);
-    } else this.tubes.delete(name);
-    if (old) this.solid.removeMesh(old);
-  }
-
-  clearTubes(): void {
-    for (const name of [...this.tubes.keys()]) this.setTube(name, null, 0, [0, 0, 0, 0]);
+      return new NVMesh(points, triangles, `path ${n}`, shade, colour[3] / 255, true, this.solid.gl);
+    });
+    this.solid.meshes = [...this.tubes, ...this.solid.meshes];
+    this.solid.updateGLVolume();
   }
 
   crosshair(): Point {
@@ -184,15 +209,16 @@ export class Viewer {
 
   /** The 3D scene's crosshair. */
   follow(lps: Point): void {
-    if (!this.solid.meshes.length) return;
+    if (!this.meshes.size) return;
     this.solid.scene.crosshairPos = this.solid.mm2frac(turned(lps) as never);
     this.solid.drawScene();
   }
 
   private centre(mm: Point, zoom: number): void {
-    const [low, high] = [this.slices.extentsMin, this.slices.extentsMax] as unknown as number[][];
-    const middle = mm.map((c, n) => (low && high ? (low[n] + high[n]) / 2 - c : 0));
-    this.slices.scene.pan2Dxyzmm = [middle[0], middle[1], middle[2], zoom] as never;
+    const { mnMM: low, mxMM: high } = this.slices.screenFieldOfViewExtendedMM(AXIAL);
+    // NiiVue shows (extent − pan) / zoom
+    const pan = mm.map((c, n) => (low[n] + high[n]) / 2 - zoom * c);
+    this.slices.scene.pan2Dxyzmm = [pan[0], pan[1], pan[2], zoom] as never;
   }
 
   /** Where each slice lies on the page and what it shows. */

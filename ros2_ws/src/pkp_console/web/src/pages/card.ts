@@ -19,7 +19,7 @@ export function verdictCard(plan: Plan): HTMLElement {
       h("span", null, h("span", { class: "num" }, `${number(plan.recommended_ml_low)}–${number(plan.recommended_ml_high)} ml`), h("br"), h("span", { class: "soft" }, t("plan.recommended"))),
       h("span", null, h("span", null, plan.product), h("br"), h("span", { class: "soft" }, t("plan.fill", { n: Math.round(plan.fill_percent) }))),
     ),
-    plan.reasons.length ? h("ul", { class: "reasons" }, plan.reasons.map((r) => h("li", null, r))) : null,
+    plan.reasons.length ? h("ul", { class: `reasons ${plan.verdict}` }, plan.reasons.map((r) => h("li", null, r))) : null,
     h(
       "table",
       { class: "heights" },

@@ -26,7 +26,7 @@ export class Moving {
     private readonly caseId: string,
     readonly planHash: string,
     readonly path: PathRecord,
-    private readonly changed: () => void,
+    private readonly changed: (what: "place" | "answer") => void,
   ) {
     this.entry = [...path.entry_mm];
     this.target = [...path.target_mm];
@@ -49,14 +49,14 @@ export class Moving {
   put(end: End, place: Point): void {
     this[end] = place;
     void this.ask();
-    this.changed();
+    this.changed("place");
   }
 
   back(): void {
     this.entry = [...this.path.entry_mm];
     this.target = [...this.path.target_mm];
     this.judged = this.refused = this.ms = null;
-    this.changed();
+    this.changed("answer");
   }
 
   private question(): object {
@@ -83,7 +83,7 @@ export class Moving {
       this.again = false;
       void this.ask();
     }
-    this.changed();
+    this.changed("answer");
   }
 
   async keep(): Promise<Judged> {

@@ -47,6 +47,7 @@ export async function planPage(shell: Shell, id: string): Promise<() => void> {
   let judge: Hands["judge"] = "none";
   let replanOpen = false;
   let gone = false;
+  let opened = false;
   const visible: Record<Layer, boolean> = { labels: true, vertebrae: true, ideal: true, defect: true, paths: true };
   const rank = me()!.role;
   const viewer = new Viewer(flat, deep);
@@ -96,31 +97,37 @@ export async function planPage(shell: Shell, id: string): Promise<() => void> {
   }
 
   function drawTubes(): void {
-    viewer.clearTubes();
-    if (!plan || !visible.paths) return;
-    const wanted = plan.configuration.trajectory.wanted_clearance_mm;
-    for (const p of plan.paths) {
-      if (p === chosen?.path || p.kind === "curved" || p.kind === "unipedicular_crossing") continue;
-      viewer.setTube(nameOf(p), p.waypoints_mm, p.diameter_mm / 2, rgb(SHADES.plain, 150));
+    const tubes: { way: Point[]; radius: number; colour: Colour }[] = [];
+    if (plan && visible.paths) {
+      const wanted = plan.configuration.trajectory.wanted_clearance_mm;
+      if (chosen) {
+        const bad = chosen.moved && (chosen.refused || chosen.judged?.objections.length);
+        const now = chosen.shown;
+        const shade = bad ? SHADES.none : now ? SHADES[nearness(now.clearance_mm, wanted)] : SHADES.plain;
+        const way: Point[] = chosen.moved ? [chosen.entry, chosen.target] : chosen.path.waypoints_mm;
+        tubes.push({ way, radius: chosen.path.diameter_mm / 2, colour: rgb(shade, 255) });
+        tubes.push({ way, radius: chosen.path.diameter_mm / 2 + wanted, colour: rgb(shade, 80) });
+      }
+      for (const p of plan.paths) {
+        const other = p.kind === "transpedicular" && p !== chosen?.path;
+        if (other) tubes.push({ way: p.waypoints_mm, radius: p.diameter_mm / 2, colour: rgb(SHADES.plain, 255) });
+      }
     }
-    if (!chosen) return;
-    const bad = chosen.moved && (chosen.refused || chosen.judged?.objections.length);
-    const now = chosen.shown;
-    const shade = bad ? SHADES.none : now ? SHADES[nearness(now.clearance_mm, wanted)] : SHADES.plain;
-    const way: Point[] = chosen.moved ? [chosen.entry, chosen.target] : chosen.path.waypoints_mm;
-    viewer.setTube("chosen", way, chosen.path.diameter_mm / 2, rgb(shade, 255));
-    viewer.setTube("safety", way, chosen.path.diameter_mm / 2 + wanted, rgb(shade, 70));
+    viewer.setTubes(tubes);
   }
 
-  let due = false;
-  function changed(): void {
-    if (due) return;
-    due = true;
+  let due: "no" | "place" | "answer" = "no";
+  function changed(what: "place" | "answer" = "answer"): void {
+    const waiting = due !== "no";
+    if (due !== "answer") due = what;
+    if (waiting) return;
     requestAnimationFrame(() => {
-      due = false;
+      const all = due === "answer";
+      due = "no";
+      if (gone) return;
       overlay.draw();
-      drawTubes();
       if (plan) panel.drawDetail(plan, chosen, hands());
+      if (all && opened) drawTubes(); // the 3D scene follows the answers, the slices every step of the hand
     });
   }
 
@@ -178,8 +185,9 @@ export async function planPage(shell: Shell, id: string): Promise<() => void> {
       if (!layer || gone) continue;
       await viewer.addSurface(name, `/api/cases/${id}/surfaces/${name}`, COLOURS[layer], layer !== "vertebrae");
     }
-    for (const layer of LAYERS) show(layer);
+    for (const layer of LAYERS) if (layer !== "labels") show(layer);
     drawTubes();
+    viewer.follow(viewer.crosshair());
   }
 
   function show(layer: Layer): void {
@@ -208,7 +216,7 @@ export async function planPage(shell: Shell, id: string): Promise<() => void> {
       replanOpen = false;
       void reload(newest!.result ?? undefined).then(async () => {
         await surfaces();
-        if (facts.files.includes("labels")) await viewer.showLabels(`/api/cases/${id}/files/labels`);
+        if (facts.files.includes("labels")) await viewer.showLabels(`/api/cases/${id}/files/labels`, visible.labels ? LABELS_OPACITY : 0);
         void warmUp();
       });
     }
@@ -226,6 +234,7 @@ export async function planPage(shell: Shell, id: string): Promise<() => void> {
   if (facts.plan) void openPlan(facts.plan.plan_hash);
   void (async () => {
     await viewer.open();
+    opened = true;
     const draws = viewer.slices.drawScene.bind(viewer.slices);
     viewer.slices.drawScene = () => {
       const answer = draws();
@@ -247,7 +256,7 @@ export async function planPage(shell: Shell, id: string): Promise<() => void> {
       await surfaces();
     }
     if (quick && !gone) await viewer.showCt(`/api/cases/${id}/files/ct`, WINDOWS.bone);
-    if (facts.has_ct && facts.files.includes("labels") && !gone) await viewer.showLabels(`/api/cases/${id}/files/labels`);
+    if (facts.has_ct && facts.files.includes("labels") && !gone) await viewer.showLabels(`/api/cases/${id}/files/labels`, visible.labels ? LABELS_OPACITY : 0);
     fill(wait);
     wait.hidden = facts.has_ct;
     stage.dataset.ready = String(Math.round(performance.now()));
