@@ -15,7 +15,7 @@ from planning_core.errors import InputError
 from pydantic import Field
 
 from pkp_console.api.people import Pin, Question
-from pkp_console.guard import AnyHand, AtDesk, Operating, Planning, Viewing
+from pkp_console.guard import AnyHand, AtDesk, Operating, Planning, Trying, Viewing
 from pkp_console.judging import Move
 from pkp_console.refusals import NotPlannedHereError, WrongPinError
 from pkp_console.room import PlanPlace
@@ -97,14 +97,14 @@ def cancel(job_id: str, session: Planning, desk: AtDesk) -> dict[str, Any]:
 
 
 @router.post("/cases/{case_id}/judge")
-def warm_up(case_id: str, session: Planning, desk: AtDesk) -> dict[str, Any]:
+def warm_up(case_id: str, session: Trying, desk: AtDesk) -> dict[str, Any]:
     """Have the case modelled, so that moved paths are answered at once; returns when it is."""
     desk.judges.of(case_id).wait_ready()
     return {"ready": True}
 
 
 @router.post("/cases/{case_id}/paths")
-def move(case_id: str, asked: MoveQuestion, session: Planning, desk: AtDesk) -> dict[str, Any]:
+def move(case_id: str, asked: MoveQuestion, session: Trying, desk: AtDesk) -> dict[str, Any]:
     """What a moved path comes to; nothing is kept."""
     return desk.judges.of(case_id).ask(_move(asked))
 

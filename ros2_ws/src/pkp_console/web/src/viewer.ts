@@ -84,7 +84,7 @@ export class Viewer {
       isOrientationTextVisible: true,
       tileMargin: 4,
     });
-    this.solid = new Niivue({ ...common, show3Dcrosshair: true, isOrientCube: true, sliceType: SLICE_TYPE.RENDER, crosshairWidth: 1 });
+    this.solid = new Niivue({ ...common, show3Dcrosshair: true, isOrientCube: true, sliceType: SLICE_TYPE.RENDER, crosshairWidth: 0.35 });
   }
 
   async open(): Promise<void> {
@@ -100,7 +100,8 @@ export class Viewer {
       const mm = (where as { mm: number[] }).mm;
       this.onMove(turned(mm));
     };
-    this.solid.setRenderAzimuthElevation(200, 15);
+    this.solid.setRenderAzimuthElevation(150, 20);
+    this.solid.setScale(1.7);
   }
 
   /** Show a CT; what was shown before stays until the new one is there. */
@@ -225,7 +226,7 @@ export class Viewer {
   tiles(): Tile[] {
     const ratio = this.slices.uiData.dpr || 1;
     return this.slices.screenSlices
-      .filter((s) => s.axCorSag <= SAGITTAL && s.fovMM.length > 1)
+      .filter((s) => s.axCorSag <= SAGITTAL && s.fovMM.length > 1 && s.fovMM[0] * s.fovMM[1] && Number.isFinite(s.leftTopMM[0] + s.leftTopMM[1]))
       .map((s) => {
         let [left, top, width, height] = s.leftTopWidthHeight.map((v) => v / ratio);
         const mirrored = width < 0;

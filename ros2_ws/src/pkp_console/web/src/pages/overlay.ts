@@ -66,7 +66,7 @@ export class Overlay {
     const bad = moving.refused || moving.judged?.objections.length;
     const shade = bad ? SHADES.none : record ? SHADES[nearness(record.clearance_mm, wanted)] : SHADES.plain;
     const way: Point[] = moving.moved ? [moving.entry, moving.target] : moving.path.waypoints_mm;
-    const mm = tile.box[2] / tile.span[0];
+    const mm = Math.abs(tile.box[2] / tile.span[0]); // a mirrored slice runs backwards
     g.lineCap = "round";
     this.line(g, tile, at, way, shade, (moving.path.diameter_mm + 2 * wanted), 0.22);
     this.line(g, tile, at, way, shade, moving.path.diameter_mm, 0.85);
@@ -92,7 +92,7 @@ export class Overlay {
   }
 
   private line(g: CanvasRenderingContext2D, tile: Tile, at: Point, lps: Point[], shade: string, wide: number, strength: number): void {
-    const mm = tile.box[2] / tile.span[0];
+    const mm = Math.abs(tile.box[2] / tile.span[0]); // a mirrored slice runs backwards
     g.strokeStyle = shade;
     g.lineWidth = Math.max(1.5, wide * mm);
     for (let n = 0; n + 1 < lps.length; n++) {

@@ -58,6 +58,7 @@ export class PathPanel {
     const now = moving.shown;
     const wanted = plan.configuration.trajectory.wanted_clearance_mm;
     const changed = moving.moved;
+    const broken = changed && (moving.refused !== null || (moving.judged?.objections.length ?? 0) > 0);
     const row = (name: string, of: (p: PathRecord) => number | null, unit: string, digits = 1) => {
       const value = now ? of(now) : null;
       return h("tr", null, h("th", { scope: "row" }, name), h("td", { class: "num" }, value === null ? "–" : `${number(value, digits)}${unit}`), changed ? h("td", { class: "num soft" }, `${number(of(sealed), digits)}${unit}`) : null);
@@ -66,7 +67,7 @@ export class PathPanel {
       this.detail,
       h(
         "div",
-        { class: `readout ${now ? nearness(now.clearance_mm, wanted) : "none"}` },
+        { class: `readout ${now && !broken ? nearness(now.clearance_mm, wanted) : "none"}` },
         this.big(t("paths.clearance"), now ? number(now.clearance_mm) : "–", "mm"),
         this.big(t("paths.breach"), now ? number(100 * now.p_breach) : "–", "%"),
         this.big("Gertzbein–Robbins", now?.grade ?? "–", ""),

@@ -23,7 +23,7 @@ const LABELS_OPACITY = 0.28;
 const rgb = (hex: string, alpha: number): Colour => [1, 3, 5].map((n) => parseInt(hex.slice(n, n + 2), 16)).concat(alpha) as Colour;
 const layerOf = (name: string): Layer | null =>
   name.endsWith("_ideal_body") ? "ideal" : name.endsWith("_defect") ? "defect" : name.endsWith("_vertebra") ? "vertebrae" : null;
-const COLOURS: Record<string, Colour> = { vertebrae: [214, 205, 188, 70], ideal: [110, 190, 255, 90], defect: [255, 120, 90, 235] };
+const COLOURS: Record<string, Colour> = { vertebrae: [214, 205, 188, 60], ideal: [110, 190, 255, 70], defect: [255, 120, 90, 235] };
 
 export async function planPage(shell: Shell, id: string): Promise<() => void> {
   const flat = h("canvas", { class: "flat", "aria-label": `${t("view.axial")}, ${t("view.sagittal")}, ${t("view.coronal")}`, tabindex: "0" });
