@@ -12,8 +12,6 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
-from planning_core.case.folder import CaseInUseError
-from planning_core.errors import AmbiguousError, InputError, PkpError
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
@@ -22,6 +20,8 @@ from pkp_console.gate import Gate
 from pkp_console.guard import COOKIE, Desk
 from pkp_console.judging import RefusedMoveError
 from pkp_console.refusals import BadRequestError, ConsoleError
+from planning_core.case.folder import CaseInUseError
+from planning_core.errors import AmbiguousError, InputError, PkpError
 
 STATIC = Path(__file__).parent / "static"
 UPLOADS = "/api/imports/"

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import uvicorn
-from planning_core.errors import PkpError
 
 from pkp_console.app import make_app
 from pkp_console.config import ConsoleConfig
@@ -19,6 +18,7 @@ from pkp_console.live import LiveStore
 from pkp_console.planners import LocalPlanner
 from pkp_console.room import EmptyRoom, Room
 from pkp_console.users import PLACE, Role, Users
+from planning_core.errors import PkpError
 
 BUSY_STATUS = 1
 
@@ -59,7 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pkp console", description="The operator's console, in a browser on this machine.")
     parser.add_argument("--cases", type=Path, default=Path("cases"), help="folder of the case folders (default: cases)")
     parser.add_argument("--port", type=int, default=8765, help="on loopback (0: any that is free)")
-    parser.add_argument("--new-pin", metavar="NAME[:ROLE]", help="print a one-time PIN for a user; a role makes a new one; then end")
+    parser.add_argument(
+        "--new-pin", metavar="NAME[:ROLE]", help="print a one-time PIN for a user; a role makes a new one; then end"
+    )
     ros = parser.add_mutually_exclusive_group()
     ros.add_argument("--ros", action="store_true", default=None, help="be a ROS node or fail (default: where ROS is)")
     ros.add_argument("--no-ros", action="store_false", dest="ros", help="planning only")

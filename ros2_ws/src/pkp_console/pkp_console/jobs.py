@@ -11,9 +11,9 @@ from typing import Any
 
 import attrs
 from pkp_planning.worker import CancelledError, RefusedError
-from planning_core.errors import PkpError
 
 from pkp_console.refusals import BusyError, NoSuchError
+from planning_core.errors import PkpError
 
 KEPT = 32
 Do = Callable[[Callable[[str, float], None], Callable[[], bool]], str]

@@ -7,17 +7,29 @@ import json
 import multiprocessing
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import attrs
-from planning_core.case.folder import Case
-from planning_core.errors import PkpError
+import numpy as np
 
 from pkp_console.refusals import BusyError, NotPlannedHereError
 from pkp_console.store import REQUEST
+from planning_core.anatomy.levels import VertebraLevel
+from planning_core.anatomy.modelling import model_spine
+from planning_core.anatomy.vertebra import Side
+from planning_core.case.folder import Case
+from planning_core.case.plan import path_record
+from planning_core.case.revision import find_plan, keep, path_of, revised, stored_plan
+from planning_core.errors import PkpError
+from planning_core.pipeline import NEIGHBOURS, read, segment
+from planning_core.request import Request
+from planning_core.trajectory.corridor import Corridor
+from planning_core.trajectory.moved import judge_moved
+from planning_core.trajectory.plan import PathKind
+from planning_core.trajectory.planner import Setting, prepared
 
 ANSWER_S = 10.0
 READY_S = 120.0
@@ -53,45 +65,41 @@ class RefusedMoveError(PkpError):
 
 
 class Bench:
-    """Inside the process: one case, modelled once."""
+    """Inside the process: one case, modelled once.
 
-    def __init__(self, ground: Ground) -> None:
-        from planning_core.anatomy.levels import VertebraLevel
-        from planning_core.anatomy.modelling import model_spine
-        from planning_core.case.revision import stored_plan
-        from planning_core.pipeline import NEIGHBOURS, read, segment
-        from planning_core.request import Request
-        from planning_core.trajectory.planner import prepared
+    Args:
+        setting, corridors: of ``trajectory.planner.prepared`` for ``level``.
+    """
 
-        self.case = Case(Path(ground.case_path))
-        place, plan = self.case.path / REQUEST, stored_plan(self.case.path)
+    def __init__(self, case: Case, level: VertebraLevel, setting: Setting, corridors: Mapping[Side, Corridor]) -> None:
+        self.case, self.level, self.setting, self.corridors = case, level, setting, corridors
+
+    @classmethod
+    def of(cls, ground: Ground) -> Bench:
+        """Model the case as it was planned.
+
+        Raises:
+            NotPlannedHereError: how it was planned is not known. PkpError: a refusal of planning_core.
+        """
+        case = Case(Path(ground.case_path))
+        place, plan = case.path / REQUEST, stored_plan(case.path)
         if plan is None or not place.is_file():
             raise NotPlannedHereError(
                 "this case was not planned in the console: plan it again here to move its paths", missing="request"
             )
-        import numpy as np
-
         said = json.loads(place.read_text())
         at = None if said["at"] is None else np.array(said["at"])
         asked = VertebraLevel.parse(said["level"]) if said["level"] else None
         level = VertebraLevel.parse(plan.level)
         request = Request(Path(ground.source), asked, at, series=ground.series, configuration=plan.configuration)
         ct, _ = read(request)
-        segmentation = segment(request, ct, self.case)
+        segmentation = segment(request, ct, case)
         near = [v for v in segmentation.levels if abs(v.ordinal - level.ordinal) <= NEIGHBOURS]
         spine = model_spine(segmentation, ct, near, plan.configuration.anatomy)
-        self.level = level
-        self.setting, self.corridors = prepared(spine, level, None, ct, plan.configuration.trajectory)
+        return cls(case, level, *prepared(spine, level, None, ct, plan.configuration.trajectory))
 
     def answer(self, move: Move) -> dict[str, Any]:
         """The moved path's numbers; with ``keep`` also the hash of the revision."""
-        import numpy as np
-        from planning_core.anatomy.vertebra import Side
-        from planning_core.case.plan import path_record
-        from planning_core.case.revision import find_plan, keep, path_of, revised
-        from planning_core.trajectory.moved import judge_moved
-        from planning_core.trajectory.plan import PathKind
-
         plan, _ = find_plan(self.case, move.plan_hash)
         if plan.level != self.level.value:
             raise NotPlannedHereError("this plan is of another level than the case now holds", missing="level")
@@ -116,7 +124,7 @@ class Bench:
 
 def _serve(pipe: Connection, ground: Ground) -> None:
     try:
-        bench = Bench(ground)
+        bench = Bench.of(ground)
     except PkpError as error:
         pipe.send(("refused", error.as_dict()))
         return
@@ -203,11 +211,11 @@ class Judges:
     """At most so many at a time; the one unused longest makes room.
 
     Args:
-        most: of them. ground: the facts of a case by its id.
+        most: of them. ground: the facts of a case by its id. start: begins one.
     """
 
-    def __init__(self, most: int, ground: Callable[[str], Ground]) -> None:
-        self._most, self._ground = most, ground
+    def __init__(self, most: int, ground: Callable[[str], Ground], start: Callable[[Ground], Judge] = Judge) -> None:
+        self._most, self._ground, self._start = most, ground, start
         self._held: dict[str, Judge] = {}
         self._lock = threading.Lock()
 
@@ -221,7 +229,7 @@ class Judges:
             self._drop(case_id)
             while len(self._held) >= self._most:
                 self._drop(min(self._held, key=lambda k: self._held[k].used))
-            judge = self._held[case_id] = Judge(ground)
+            judge = self._held[case_id] = self._start(ground)
             return judge
 
     def forget(self, case_id: str) -> None:

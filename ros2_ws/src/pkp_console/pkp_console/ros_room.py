@@ -98,9 +98,7 @@ class RosRoom:
 
     def approve(self, plan: PlanPlace, operator: str, signature: str) -> dict[str, Any]:
         """Sign a plan."""
-        reference = PlanReference(
-            case_path=plan.case_path, plan_hash=plan.plan_hash, level=plan.level, sides=list(plan.sides)
-        )
+        reference = PlanReference(case_path=plan.case_path, plan_hash=plan.plan_hash, level=plan.level, sides=list(plan.sides))
         return self._ask(self._node.approve_client, Approve.Request(plan=reference, operator_id=operator, signature=signature))
 
     def end(self) -> None:

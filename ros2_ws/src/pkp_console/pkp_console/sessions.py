@@ -199,9 +199,7 @@ class Seat:
         holder = self.holder()
         if holder is None or holder.id != session.id:
             by = holder.name if holder is not None else None
-            raise ReadOnlyError(
-                f"read-only: {by} is the operator now" if by else "read-only: take the console first", held_by=by
-            )
+            raise ReadOnlyError(f"read-only: {by} is the operator now" if by else "read-only: take the console first", held_by=by)
 
     def shown(self) -> dict[str, object]:
         """Who has it and who asks, for the page."""

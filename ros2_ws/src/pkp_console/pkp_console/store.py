@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+
+from pkp_console.refusals import NoSuchError
 from planning_core.case.folder import Case
 from planning_core.case.plan import Plan
 from planning_core.case.revision import FOLDER, stored_plan
 from planning_core.errors import PkpError
-
-from pkp_console.refusals import NoSuchError
 
 SOURCE = "input/source.json"
 REQUEST = "input/request.json"

@@ -12,9 +12,9 @@ from pathlib import Path
 import attrs
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from planning_core.errors import InputError
 
 from pkp_console.refusals import BadPinError, WrongPinError
+from planning_core.errors import InputError
 
 LEAST_DIGITS = 6
 MOST_DIGITS = 64
@@ -132,7 +132,9 @@ class Users:
 
     def _write(self, users: dict[str, User]) -> None:
         self._place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        text = json.dumps({u.name: {"role": u.role.value, "pin_hash": u.pin_hash, "one_time": u.one_time} for u in users.values()})
+        text = json.dumps(
+            {u.name: {"role": u.role.value, "pin_hash": u.pin_hash, "one_time": u.one_time} for u in users.values()}
+        )
         unfinished = self._place.with_suffix(".part")
         handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:

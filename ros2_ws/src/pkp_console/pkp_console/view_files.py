@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+
 from planning_core.case.exports import as_image
 from planning_core.case.folder import Case
 from planning_core.imaging.resample import coarsen

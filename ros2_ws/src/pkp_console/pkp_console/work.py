@@ -6,15 +6,14 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import attrs
 import numpy as np
+
+from pkp_console.store import REQUEST, SOURCE
 from planning_core.case import audit
 from planning_core.case.folder import Case
 from planning_core.case.revision import FOLDER, stored_plan
-
-from pkp_console.store import REQUEST, SOURCE
 
 Tell = Callable[[str], None]
 
@@ -58,11 +57,10 @@ def import_ct(job: ImportJob, tell: Tell) -> str:
     Raises:
         PkpError: a refusal of planning_core by name, or BadUploadError, TooLargeError.
     """
-    from planning_core.imaging.identity import pseudonym
-    from planning_core.imaging.ingest import load_ct
-
     from pkp_console.unpack import unpack
     from pkp_console.view_files import write_view_files
+    from planning_core.imaging.identity import pseudonym
+    from planning_core.imaging.ingest import load_ct
 
     folder = Path(job.folder)
     given = folder / "dicom" if job.kind in ("zip", "dicom") else folder / f"ct.{job.kind}"

@@ -7,6 +7,12 @@ from typing import Any, Literal
 
 from fastapi import APIRouter
 from fastapi.responses import FileResponse, Response
+
+from pkp_console.comparing import differences
+from pkp_console.guard import AtDesk, Viewing
+from pkp_console.refusals import NoSuchError
+from pkp_console.store import SURFACES, VIEW, headline
+from pkp_console.surfaces import stl_in_ras
 from planning_core import __version__
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.case import audit
@@ -14,12 +20,6 @@ from planning_core.case.plan import DISCLAIMER
 from planning_core.case.revision import find_plan
 from planning_core.cement.products import PRODUCTS
 from planning_core.errors import PkpError
-
-from pkp_console.comparing import differences
-from pkp_console.guard import AtDesk, Viewing
-from pkp_console.refusals import NoSuchError
-from pkp_console.store import SURFACES, VIEW, headline
-from pkp_console.surfaces import stl_in_ras
 
 router = APIRouter(prefix="/api")
 File = Literal["ct", "quick", "thumbnail", "labels", "report.png", "report.html", "numbering"]
@@ -114,5 +114,7 @@ def _told(plan: Any, events: list[dict[str, Any]]) -> dict[str, Any]:
     mine = [e for e in events if e.get("plan_hash") == plan.plan_hash]
     made = next((e for e in mine if e["event"] in ("revised", "planned_by", "planned")), {})
     by = next((e["by"] for e in mine if e["event"] in ("revised", "planned_by") and "by" in e), None)
-    approvals = [{"by": e.get("by"), "at": e.get("at"), "supervisor": e.get("supervisor")} for e in mine if e["event"] == "approved"]
+    approvals = [
+        {"by": e.get("by"), "at": e.get("at"), "supervisor": e.get("supervisor")} for e in mine if e["event"] == "approved"
+    ]
     return {**headline(plan), "at": made.get("at"), "by": by, "of": made.get("of"), "approvals": approvals}

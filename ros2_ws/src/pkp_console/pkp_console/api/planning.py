@@ -7,11 +7,6 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from planning_core.anatomy.levels import VertebraLevel
-from planning_core.case import audit
-from planning_core.case.revision import find_plan
-from planning_core.cement.products import find_product
-from planning_core.errors import InputError
 from pydantic import Field
 
 from pkp_console.api.people import Pin, Question
@@ -20,6 +15,11 @@ from pkp_console.judging import Move
 from pkp_console.refusals import NotPlannedHereError, WrongPinError
 from pkp_console.room import PlanPlace
 from pkp_console.work import PlanJob
+from planning_core.anatomy.levels import VertebraLevel
+from planning_core.case import audit
+from planning_core.case.revision import find_plan
+from planning_core.cement.products import find_product
+from planning_core.errors import InputError
 
 router = APIRouter(prefix="/api")
 MOST_MM = 1e4

@@ -1,0 +1,84 @@
+"""The socket: who may open it, and that only the newest counts."""
+
+import asyncio
+import json
+
+import pytest
+
+from tests.ros2.pkp_console.conftest import HOME
+
+
+def opened(hand, protocols=None, **headers):
+    protocols = ["pkp.live", f"csrf.{hand.csrf}"] if protocols is None else protocols
+    return hand.client.websocket_connect("/api/live", protocols, headers={"host": "127.0.0.1:8765", "origin": HOME, **headers})
+
+
+def test_a_page_gets_a_snapshot_and_then_only_what_is_newest(console):
+    hand = console.hand("operator")
+    with opened(hand) as socket:
+        first = json.loads(socket.receive_text())
+        assert first["seat"]["mine"] is True
+        assert first["room"] == {"ros": False, "supervised": False}
+        assert first["topics"] == {}
+        for n in range(500):
+            console.desk.live.put("phase", {"n": n})
+        seen = []
+        while not seen or seen[-1]["value"]["n"] != 499:
+            topics = json.loads(socket.receive_text())["topics"]
+            seen += [topics["phase"]] if topics else []
+        assert len(seen) < 10  # never one message per value
+        assert seen[-1]["count"] == 500
+        assert seen[-1]["age_ms"] >= 0
+        socket.send_text(json.dumps({"beat": 1}))
+
+
+@pytest.mark.parametrize(
+    ("protocols", "headers"),
+    [
+        (["pkp.live"], {}),
+        (["pkp.live", "csrf.wrong"], {}),
+        (None, {"origin": "http://evil.example"}),
+        (None, {"host": "evil.example"}),
+    ],
+)
+def test_a_foreign_handshake_is_refused(console, protocols, headers):
+    from starlette.websockets import WebSocketDisconnect
+
+    hand = console.hand("viewer")
+    with pytest.raises(WebSocketDisconnect), opened(hand, protocols, **headers) as socket:
+        socket.receive_text()
+
+
+def test_without_a_session_there_is_no_socket(console):
+    from starlette.websockets import WebSocketDisconnect
+
+    with pytest.raises(WebSocketDisconnect), opened(console.hand()) as socket:
+        socket.receive_text()
+
+
+def test_signing_out_ends_the_socket(console):
+    from starlette.websockets import WebSocketDisconnect
+
+    hand = console.hand("viewer")
+    with opened(hand) as socket:
+        socket.receive_text()
+        hand.ask("DELETE", "/session")
+        socket.send_text('{"beat": 2}')
+        with pytest.raises(WebSocketDisconnect):
+            for _ in range(100):
+                socket.receive_text()
+
+
+def test_a_reader_waits_no_longer_than_it_must(web):
+    from pkp_console.live import LiveStore
+
+    async def run():
+        live = LiveStore()
+        waiting = asyncio.create_task(live.changed(0, 30.0))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(live.put, "a", {"x": 1})
+        await asyncio.wait_for(waiting, 5.0)
+        await live.changed(0, 30.0)  # already newer
+        return live.snapshot()["a"]["value"]
+
+    assert asyncio.run(run()) == {"x": 1}
