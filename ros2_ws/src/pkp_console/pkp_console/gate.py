@@ -26,7 +26,7 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
-"""``wasm-unsafe-eval`` and data: fetches are what the volume viewer's decoders and built-in font need; no script comes from either."""
+"""``wasm-unsafe-eval`` and data: are for the volume viewer's decoders and built-in font; no script comes from either."""
 
 
 class Gate:
