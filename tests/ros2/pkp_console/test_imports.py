@@ -60,7 +60,7 @@ def test_what_is_no_ct_is_refused_in_words_and_leaves_nothing(console):
     assert put(hand, place, b"garbage").json() == {"bytes": 7}
     job = ended(hand, place)
     assert job["state"] == "refused"
-    assert job["refusal"]["code"] == "unreadable_file"
+    assert job["refusal"]["code"] == "unreadable"
     assert str(console.desk.store.root) not in str(job)
     assert list(console.desk.uploads.iterdir()) == []
 

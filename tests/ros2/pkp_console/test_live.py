@@ -10,7 +10,9 @@ from tests.ros2.pkp_console.conftest import HOME
 
 def opened(hand, protocols=None, **headers):
     protocols = ["pkp.live", f"csrf.{hand.csrf}"] if protocols is None else protocols
-    return hand.client.websocket_connect("/api/live", protocols, headers={"host": "127.0.0.1:8765", "origin": HOME, **headers})
+    cookie = f"pkp_session={hand.client.cookies.get('pkp_session', '')}"  # the client keeps it for its own host name only
+    mine = {"host": HOME.removeprefix("http://"), "origin": HOME, "cookie": cookie}
+    return hand.client.websocket_connect("/api/live", protocols, headers={**mine, **headers})
 
 
 def drained(socket):

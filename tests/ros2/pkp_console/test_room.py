@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -38,7 +39,7 @@ def test_topics_reach_the_socket_and_stop_the_supervisor(web, tmp_path):
         node.create_service(Stop, names.STOP, on_stop)
         safety = node.create_publisher(SafetyState, names.SAFETY, KEPT)
         command = [sys.executable, "-m", "pkp_console.command", "--ros", "--port", "0", "--cases", str(tmp_path)]
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **environment}, text=True)
         try:
             address = child.stdout.readline().split()[3].rstrip("/")
             assert address.startswith("http://127.0.0.1:")

@@ -40,7 +40,7 @@ def make_app(desk: Desk, port: int) -> FastAPI:
         desk.judges.end()
         desk.room.end()
 
-    app = FastAPI(title="OpenPKP console", openapi_url=None, docs_url=None, redoc_url=None, lifespan=life)
+    app = FastAPI(title="OpenPKP console", openapi_url=None, docs_url=None, redoc_url=None, lifespan=life, redirect_slashes=False)
     app.state.desk = desk
     for module in (people, cases, imports, planning, socket):
         app.include_router(module.router)

@@ -67,10 +67,17 @@ class Gate:
             await _refuse(answer, error)
             return
         meter = _Meter(receive, limit)
+
+        async def answer_in_limits(message: Message) -> None:
+            if not meter.over:
+                await answer(message)
+
         try:
-            await self._app(scope, meter, answer)
-        except TooLargeError as error:
-            await _refuse(answer, error)
+            await self._app(scope, meter, answer_in_limits)
+        except TooLargeError:
+            pass
+        if meter.over:  # whatever the application made of being cut off
+            await _refuse(answer, TooLargeError(f"the request is larger than {limit} bytes", limit_bytes=limit))
 
     def _check_origin(self, headers: dict[str, str], needed: bool) -> None:
         if headers.get("host", "") not in self._hosts:
@@ -85,11 +92,13 @@ class _Meter:
 
     def __init__(self, receive: Receive, limit: int) -> None:
         self._receive, self._limit, self._seen = receive, limit, 0
+        self.over = False
 
     async def __call__(self) -> Message:
         message = await self._receive()
         self._seen += len(message.get("body", b""))
         if self._seen > self._limit:
+            self.over = True
             raise TooLargeError(f"the request is larger than {self._limit} bytes", limit_bytes=self._limit)
         return message
 

@@ -31,10 +31,10 @@ export async function planPage(shell: Shell, id: string): Promise<() => void> {
   const over = h("canvas", { class: "over", "aria-hidden": "true" });
   const wait = h("div", { class: "wait", role: "status" }, t("view.loading"));
   const stage = h("div", { class: "stage" }, flat, h("div", { class: "corner" }, deep), over, wait);
-  const where = h("span", { class: "num soft small" });
+  const where = h("input", { class: "num where", inputmode: "decimal", spellcheck: "false", onchange: () => place(where.value) });
   const layers = h("div", { class: "layers", role: "group", "aria-label": t("layer.title") });
   const side = h("aside", { class: "side" });
-  fill(shell.main, h("div", { class: "plan" }, h("div", { class: "views" }, h("div", { class: "bar" }, layers, h("span", { class: "grow" }), where), stage), side));
+  fill(shell.main, h("div", { class: "plan" }, h("div", { class: "views" }, h("div", { class: "bar" }, layers, h("span", { class: "grow" }), h("label", { class: "check soft small" }, t("view.at"), where)), stage), side));
 
   const [about, first] = await Promise.all([shell.tell(get<About>("/about")), shell.tell(get<CaseFacts>(`/cases/${id}`))]);
   if (!about || !first) {
@@ -114,6 +114,12 @@ export async function planPage(shell: Shell, id: string): Promise<() => void> {
       }
     }
     viewer.setTubes(tubes);
+  }
+
+  /** The crosshair by its numbers, for whoever has no mouse. */
+  function place(text: string): void {
+    const p = text.split(/[\s,;]+/).filter(Boolean).map(Number);
+    if (p.length === 3 && p.every(Number.isFinite)) viewer.goTo(p as Point, ZOOM);
   }
 
   let due: "no" | "place" | "answer" = "no";
@@ -225,7 +231,7 @@ export async function planPage(shell: Shell, id: string): Promise<() => void> {
   const resized = new ResizeObserver(() => changed());
   resized.observe(stage);
   viewer.onMove = (p) => {
-    where.textContent = `${t("view.at")}: ${p.map((c) => c.toFixed(1)).join(", ")}`;
+    if (document.activeElement !== where) where.value = p.map((c) => c.toFixed(1)).join(", ");
     viewer.follow(p);
     overlay.draw();
   };
