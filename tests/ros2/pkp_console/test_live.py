@@ -21,6 +21,16 @@ def drained(socket):
         socket.receive_text()
 
 
+def sign_out(hand, socket):
+    """The server ends the socket with the session."""
+    from starlette.websockets import WebSocketDisconnect
+
+    hand.ask("DELETE", "/session")
+    socket.send_text('{"beat": 2}')
+    with pytest.raises(WebSocketDisconnect):
+        drained(socket)
+
+
 def test_a_page_gets_a_snapshot_and_then_only_what_is_newest(console):
     hand = console.hand("operator")
     with opened(hand) as socket:
@@ -38,6 +48,7 @@ def test_a_page_gets_a_snapshot_and_then_only_what_is_newest(console):
         assert seen[-1]["count"] == 500
         assert seen[-1]["age_ms"] >= 0
         socket.send_text(json.dumps({"beat": 1}))
+        sign_out(hand, socket)
 
 
 @pytest.mark.parametrize(
@@ -65,15 +76,10 @@ def test_without_a_session_there_is_no_socket(console):
 
 
 def test_signing_out_ends_the_socket(console):
-    from starlette.websockets import WebSocketDisconnect
-
     hand = console.hand("viewer")
     with opened(hand) as socket:
         socket.receive_text()
-        hand.ask("DELETE", "/session")
-        socket.send_text('{"beat": 2}')
-        with pytest.raises(WebSocketDisconnect):
-            drained(socket)
+        sign_out(hand, socket)
 
 
 def test_a_reader_waits_no_longer_than_it_must(web):
