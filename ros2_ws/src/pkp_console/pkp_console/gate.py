@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
@@ -72,10 +73,8 @@ class Gate:
             if not meter.over:
                 await answer(message)
 
-        try:
+        with contextlib.suppress(TooLargeError):
             await self._app(scope, meter, answer_in_limits)
-        except TooLargeError:
-            pass
         if meter.over:  # whatever the application made of being cut off
             await _refuse(answer, TooLargeError(f"the request is larger than {limit} bytes", limit_bytes=limit))
 
