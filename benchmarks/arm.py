@@ -34,7 +34,7 @@ from pkp_control.kinematics import TIP, ArmKinematics, ArmModel
 
 from hardware_sim.patient_motion import PatientMotionConfig
 from planning_core.geometry import RigidTransform
-from tests.ros2.pkp_control.procedure import PERIOD_S, NoisyTracker, TrackerNoise, prepare
+from tests.ros2.pkp_control.procedure import MARKERS, PERIOD_S, NoisyTracker, TrackerNoise, prepare
 
 MEDIAN_MM, MOST_MM, LAG_MM, LIMIT = 0.5, 0.8, 0.5, 1.0
 SILENT = TrackerNoise(rms_mm=1e-6, constant_mm=0.0)
@@ -132,7 +132,7 @@ def offset_guide(seed: int) -> tuple[float, bool]:
     off *= draw.uniform(0.6, 2.0) / np.linalg.norm(off)
     wrong = RigidTransform.from_parts(TIP, TIP, np.eye(3), off)
     goal = Goal(patient.inverse() @ plate @ tool @ wrong, 55.0, 105.0, "plan")
-    verifier, ever = Verifier(goal, tool), False
+    verifier, ever = Verifier(goal, tool, MARKERS), False
     for frame in range(1, 241):
         stamp = frame / 60
         pair = [ToolSample(n, frame, stamp, tracker.measure(n, t)) for n, t in (("patient_ref", patient), ("robot_ref", plate))]

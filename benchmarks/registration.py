@@ -20,6 +20,8 @@ from scipy.spatial.transform import Rotation
 
 from benchmarks.cases import CTS, MASKS, shared
 from hardware_sim.carm import Rod, ScanSpec, scan
+from hardware_sim.patient import PatientSpec, generate
+from hardware_sim.patient.volume import SACRUM_ID
 from planning_core.anatomy.label_file import LabelFileSegmenter, from_labels
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.modelling import model_spine
@@ -34,6 +36,7 @@ from planning_core.registration.plate import load_plate
 from planning_core.registration.points import fit_points, rigid_fit
 from planning_core.registration.refusals import RegistrationError
 from planning_core.registration.registration import find_plate
+from planning_core.registration.start_search import find_start
 from planning_core.registration.surface import register_surface
 from planning_core.registration.target_error import error_at, fit_covariance, radius_holding, uncertain_fit
 from planning_core.registration.tracked import Sighting, TrackedPose, plate_in_reference
@@ -302,6 +305,80 @@ def carried(console: Console, tries: int) -> None:
     console.print(table)
 
 
+def found(console: Console, tries: int) -> None:
+    """Every vertebra looked for in a whole new scan, and in one that does not show it."""
+    table = Table(title="a vertebra of the planning CT found in another scan, nothing known of its place (field 160 × 130 mm)")
+    for column in ("patient", "vertebrae", "the scan", "right", "refused", "wrong place", "largest mm", "least lead", "median s"):
+        table.add_column(column, justify="left" if column in ("patient", "the scan") else "right")
+    for patient in ("verse012", "thoracic_ct", "totalseg_ct", "synthetic"):
+        ct, spine = _planned(patient)
+        levels = sorted(spine, key=lambda v: v.ordinal)
+        for shown in (True, False):
+            right = refused = wrong = 0
+            off, leads, took = [], [], []
+            for number, level in enumerate(levels):
+                for seed in range(tries):
+                    at = spine[level].ct_lps_from_vertebra.translation_mm
+                    height = 130.0
+                    if not shown:  # the neighbour is in view, the vertebra's middle just outside
+                        beside = spine[_far_from(level, levels)].ct_lps_from_vertebra.translation_mm
+                        at, height = beside, 2 * float(np.linalg.norm(beside - at)) - 16
+                    rng = np.random.default_rng([seed, number])
+                    made, truth = _anywhere(ct, at, height, rng)
+                    began = time.perf_counter()
+                    try:
+                        start = find_start(ct, spine[level], made)
+                        carry = carry_by_intensity(ct, spine[level], made, start.place.transform)
+                    except RegistrationError:
+                        refused += 1
+                        continue
+                    finally:
+                        took.append(time.perf_counter() - began)
+                    points = spine[level].ct_lps_from_vertebra.apply(PLAN)
+                    away = carry.intraop_from_preop.transform.apply(points) - truth.apply(points)
+                    off.append(float(np.linalg.norm(away, axis=1).max()))
+                    leads.append(start.place.correlation - start.other)
+                    right, wrong = right + (off[-1] < 1.0), wrong + (off[-1] >= 1.0)
+            table.add_row(
+                patient,
+                str(len(levels)),
+                "shows it" if shown else "shows its neighbours",
+                str(right),
+                str(refused),
+                str(wrong),
+                f"{max(off):.2f}" if off else "–",
+                f"{min(leads):.2f}" if leads else "–",
+                f"{np.median(took):.1f}",
+            )
+    console.print(table)
+
+
+def _planned(patient: str) -> tuple[CtVolume, dict[VertebraLevel, Vertebra]]:
+    """A CT and its vertebrae."""
+    if patient != "synthetic":
+        ct = load_ct(shared(CTS[patient]))
+        return ct, dict(model_spine(LabelFileSegmenter(shared(MASKS[patient])).read(), None).vertebrae)
+    made = generate(PatientSpec(seed=3, spacing_mm=(1.2, 1.2, 1.8)))
+    vertebrae = np.where(made.labels == SACRUM_ID, 0, made.labels)
+    return CtVolume(made.hu, made.grid, ""), dict(model_spine(from_labels(vertebrae, made.grid), None).vertebrae)
+
+
+def _far_from(level: VertebraLevel, levels: list[VertebraLevel]) -> VertebraLevel:
+    """Two levels down, or up at the end of the spine."""
+    here = levels.index(level)
+    return levels[here + 2 if here + 2 < len(levels) else here - 2]
+
+
+def _anywhere(ct: CtVolume, at: FloatArray, height_mm: float, rng: np.random.Generator) -> tuple[CtVolume, RigidTransform]:
+    """A scan about a place of the patient, who lies turned by 7° (one sigma about each axis) and 8 mm off the middle."""
+    turn = Rotation.from_rotvec(rng.normal(0, 0.12, 3)).as_matrix()
+    middle = np.array([0.0, -20, 0]) + rng.normal(0, 8, 3)
+    lies = RigidTransform.from_parts("carm", "patient", turn, middle - turn @ at)
+    spec = ScanSpec(spacing_mm=(0.8, 0.8, 0.8), field_mm=(160, height_mm), noise_hu=60, shading_hu=60)
+    made, truth = scan(ct, lies, spec=spec)
+    return made.as_ct(), RigidTransform("ct_lps", "preop_lps", truth.ct_from_patient.matrix)
+
+
 def _rescan(ct: CtVolume, centre: FloatArray) -> tuple[CtVolume, RigidTransform]:
     turn = Rotation.from_rotvec([0.08, -0.1, 0.05]).as_matrix()
     lies = RigidTransform.from_parts("carm", "patient", turn, np.array([3, -20, 5.0]) - turn @ centre)
@@ -330,7 +407,7 @@ def _row(
 
 
 def main() -> int:
-    """Print four tables."""
+    """Print five tables."""
     parser = argparse.ArgumentParser(prog="pkp bench registration", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--trials", type=int, default=1000, help="simulated registrations for the prediction")
     parser.add_argument("--scans", type=int, default=4, help="simulated scans per voxel size")
@@ -344,6 +421,7 @@ def main() -> int:
     beads(console, given.scans)
     surfaces(console, given.tries)
     carried(console, max(2, given.tries // 4))
+    found(console, max(1, given.tries // 20))
     return 0
 
 

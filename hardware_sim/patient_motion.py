@@ -16,7 +16,7 @@ BREATHS = 400
 
 
 class PatientMotionConfig(BaseModel):
-    """Axes are the world's: x to the head, y to the patient's right (prone), z up. All amplitudes assumed unless cited."""
+    """Axes are the world's: x to the head, y to the patient's left (prone), z up. All amplitudes assumed unless cited."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,6 +36,18 @@ class PatientMotionConfig(BaseModel):
     cough_thrust_s: float = Field(0.25, gt=0, description="one thrust")
 
 
+def eased(share: float) -> float:
+    """From 0 to 1 as ``share`` does, with rest at both ends."""
+    share = min(1.0, max(0.0, share))
+    return share**3 * (10 - 15 * share + 6 * share**2)
+
+
+def cough_mm(since_s: float, peak_mm: float, thrust_s: float) -> float:
+    """Height of three ever weaker thrusts, the first begun ``since_s`` ago."""
+    thrust, within = divmod(since_s / thrust_s, 1.0)
+    return float(peak_mm * 0.7**thrust * np.sin(np.pi * within) ** 2) if 0 <= thrust < 3 else 0.0
+
+
 class PatientMotion:
     """``displacement(t)`` moves every point of the patient, in the world's frame, about the world's origin."""
 
@@ -49,20 +61,26 @@ class PatientMotion:
         way = np.asarray(config.breathing_way)
         self._way: FloatArray = way / np.linalg.norm(way)
 
-    def displacement(self, time_s: float) -> RigidTransform:
-        """``T_world_world``: where a point that was at p at rest is at ``time_s`` (mm)."""
+    def displacement(self, time_s: float, breathing_s: float | None = None) -> RigidTransform:
+        """``T_world_world``: where a point that was at p at rest is at ``time_s`` (mm).
+
+        Args:
+            breathing_s: the time by the patient's breath where that stood still for a while; as ``time_s`` without.
+        """
         config = self.config
-        breath = self._breath(time_s)
+        breath = self._breath(time_s if breathing_s is None else breathing_s)
         moved = self._way * breath * config.breathing_mm
         if config.shift_s is not None:
-            share = float(np.clip((time_s - config.shift_s) / config.shift_takes_s, 0.0, 1.0))
-            moved = moved + np.asarray(config.shift_mm) * share**3 * (10 - 15 * share + 6 * share**2)
+            moved = moved + np.asarray(config.shift_mm) * eased((time_s - config.shift_s) / config.shift_takes_s)
         if config.cough_s is not None:
-            thrust, within = divmod((time_s - config.cough_s) / config.cough_thrust_s, 1.0)
-            if 0 <= thrust < 3:
-                moved = moved + np.array([0.0, 0.0, config.cough_mm * 0.7**thrust * np.sin(np.pi * within) ** 2])
+            moved = moved + [0.0, 0.0, cough_mm(time_s - config.cough_s, config.cough_mm, config.cough_thrust_s)]
         turn = Rotation.from_rotvec([0.0, np.deg2rad(config.breathing_tilt_deg) * breath, 0.0]).as_matrix()
         return RigidTransform.from_parts("world", "world", turn, moved)
+
+    def until_breathed_out(self, breathing_s: float) -> float:
+        """Seconds from there to the end of that breath."""
+        later = self._starts[np.searchsorted(self._starts, breathing_s) :]
+        return float(later[0] - breathing_s) if len(later) else 0.0
 
     def _breath(self, time_s: float) -> float:
         """0 at the end of breathing out, 1 at the top of a full breath."""

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from installation.system import ROOT, apt_install, say, stop
-from installation.venv import PYTHON, VENV, install, prepare
+from installation.venv import PYTHON, VENV, install, prepare_room
 
 NEW_ENOUGH = ("jazzy", "kilted", "lyrical", "rolling")
 INSTALLED = Path("/opt/ros")
@@ -34,7 +34,7 @@ print(json.dumps({"tag": "cp%d%d" % sys.version_info[:2], "version": "%d.%d" % s
 
 def prepare_ros() -> dict[str, str]:
     """The environment in which ROS nodes run, after installing and building what is missing."""
-    prepare()
+    prepare_room()
     underlay = installed_ros()
     prepare_packages(underlay)
     wanted = fingerprint(underlay)

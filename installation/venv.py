@@ -14,6 +14,7 @@ from installation.system import ROOT, apt_install, say, stop
 VENV = Path(os.environ.get("OPENPKP_VENV", ROOT / ".venv"))
 PYTHON = VENV / "bin/python"
 MARKER = "openpkp-installed"
+ROOM_MARKER = "openpkp-room"
 SUPPORTED = ((3, 11), (3, 12), (3, 13))
 
 
@@ -27,6 +28,17 @@ def prepare() -> Path:
     install("dependencies", "dev")
     marker.write_text(wanted)
     return PYTHON
+
+
+def prepare_room() -> Path:
+    """The environment's Python with what arm, tracker and injector need on top: planning does without those 400 MB."""
+    python, marker, wanted = prepare(), VENV / ROOM_MARKER, fingerprint()
+    if marker.is_file() and marker.read_text() == wanted:
+        return python
+    say("installing what arm, tracker and injector need (once)")
+    install("room")
+    marker.write_text(wanted)
+    return python
 
 
 def fingerprint() -> str:

@@ -26,6 +26,7 @@ STAGES = {
     "cement": "cement volume",
     "paths": "needle paths",
     "report": "report",
+    "unchanged": "unchanged: verifying what is there",
 }
 
 
@@ -160,7 +161,7 @@ class Progress:
             from rich.progress import Progress as Bar
 
             self._bar = Bar(TextColumn("{task.description:<24}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True))
-            self._task = self._bar.add_task("starting", total=len(STAGES))
+            self._task = self._bar.add_task("starting", total=list(STAGES).index("unchanged"))
             self._bar.start()
         return self
 

@@ -14,11 +14,16 @@ import attrs
 
 from planning_core.anatomy.segmentation import SpineSegmentation
 from planning_core.case import audit
+from planning_core.case.finished import finished_plan, is_marked, mark_finished
 from planning_core.case.folder import Case
+from planning_core.case.inputs import link_ct
 from planning_core.case.plan import Plan, make_plan
+from planning_core.case.stage import code_sha256, kept, segmentation_code_sha256, stage_key
+from planning_core.cement.plan import CementPlan
 from planning_core.errors import PkpError
 from planning_core.imaging.volume import CtVolume
 from planning_core.request import MissingLevelError, Request, asked_level
+from planning_core.trajectory.plan import TrajectoryPlan
 
 NEIGHBOURS = 2.0
 """Levels modelled on either side of the planned one; all that were segmented take part in naming."""
@@ -50,13 +55,48 @@ def run(request: Request, open_case: Callable[[str], Case], progress: Progress =
     case = open_case(ct.sha256 if ct is not None else str(labels_sha256))
     with case.writing():
         case.claim(ct.sha256 if ct is not None else None, labels_sha256)
+        if request.ct is not None:
+            link_ct(case, request.ct, request.series)
         with refusals_on_record(case, request):
-            plan = walk(request, ct, labels_sha256, case, clock)
+            key = plan_key(request, ct, labels_sha256)
+            plan = unchanged(case, key, clock)
+            if plan is None:
+                plan = walk(request, ct, labels_sha256, case, key, clock)
+                mark_finished(case, key)
     return Outcome(plan, clock.seconds)
 
 
-def walk(request: Request, ct: CtVolume | None, labels_sha256: str | None, case: Case, clock: Clock) -> Plan:
-    """Segment, model, cement, paths, report."""
+def plan_key(request: Request, ct: CtVolume | None, labels_sha256: str | None) -> str:
+    """One hash over everything that a plan and its report depend on."""
+    from planning_core.anatomy.builtin import weights_sha256
+
+    return stage_key(
+        str(ct and ct.sha256),
+        str(labels_sha256),
+        str(request.label_scheme),
+        *(ct.warnings if ct is not None else ()),
+        str(request.level and request.level.value),
+        said(request),
+        str(request.identity),
+        request.configuration.model_dump_json(),
+        weights_sha256(),
+        code_sha256(),
+    )
+
+
+def unchanged(case: Case, key: str, clock: Clock) -> Plan | None:
+    """The plan that an earlier run of the same request finished, when it is still whole."""
+    if not is_marked(case, key):
+        return None
+    with clock("unchanged"):
+        plan = finished_plan(case, key)
+        if plan is not None:
+            audit.record(case.path, "unchanged", level=plan.level, plan_hash=plan.plan_hash)
+    return plan
+
+
+def walk(request: Request, ct: CtVolume | None, labels_sha256: str | None, case: Case, key: str, clock: Clock) -> Plan:
+    """Segment, model, cement, paths, report; what a run that did not get to its end has left under ``key`` is taken up."""
     from planning_core.anatomy.modelling import model_spine
     from planning_core.case.contents import fill
     from planning_core.case.report.pictures import Subject
@@ -75,9 +115,13 @@ def walk(request: Request, ct: CtVolume | None, labels_sha256: str | None, case:
             why = next((n for n in spine.notes if n.startswith(f"{level.value}:")), f"{level.value} cannot be modelled")
             raise MissingLevelError(why, level=level.value, found=found, cut=[])
     with clock("cement"):
-        cement = plan_cement(spine, level, configuration.cement, configuration.anatomy)
+        cement = kept(
+            case, "cement", key, CementPlan, lambda: plan_cement(spine, level, configuration.cement, configuration.anatomy)
+        )
     with clock("paths"):
-        trajectories = plan_trajectories(spine, level, cement, ct, configuration.trajectory)
+        trajectories = kept(
+            case, "paths", key, TrajectoryPlan, lambda: plan_trajectories(spine, level, cement, ct, configuration.trajectory)
+        )
     with clock("report"):
         plan = make_plan(
             segmentation,
@@ -117,15 +161,14 @@ def segment(request: Request, ct: CtVolume | None, case: Case) -> SpineSegmentat
         return from_file.segment(ct, request.anchor) if ct is not None else from_file.read(request.anchor)
     assert ct is not None  # a Request has one or the other
     from planning_core.anatomy.builtin import BuiltInSegmenter, weights_sha256
-    from planning_core.case.stage import code_sha256, load_segmentation, save_segmentation, stage_key
 
-    said = "no anchor" if request.anchor is None else f"{request.anchor[0].value} {request.anchor[1].tolist()}"
-    key = stage_key(ct.sha256, code_sha256(), weights_sha256(), said)
-    segmentation = load_segmentation(case, key)
-    if segmentation is None:
-        segmentation = BuiltInSegmenter().segment(ct, request.anchor)
-        save_segmentation(case, key, segmentation)
-    return segmentation
+    key = stage_key(ct.sha256, segmentation_code_sha256(), weights_sha256(), said(request))
+    return kept(case, "segmentation", key, SpineSegmentation, lambda: BuiltInSegmenter().segment(ct, request.anchor))
+
+
+def said(request: Request) -> str:
+    """The operator's word on the numbering, for a key."""
+    return "no anchor" if request.anchor is None else f"{request.anchor[0].value} {request.anchor[1].tolist()}"
 
 
 @contextmanager

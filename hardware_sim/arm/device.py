@@ -134,6 +134,10 @@ class SimulatedArm:
         """``T_robot_base_robot_ref`` as it is; what a simulated tracker looks at."""
         return self.geometry.marker_plate(self._link)
 
+    def true_flange(self) -> FloatArray:
+        """(4, 4) robot_base ← robot_flange as it is, mm; with ``geometry`` it gives both of the above at the cost of one."""
+        return self.geometry.flange(self._link)
+
     def inject(self, fault: ArmFault, amount: float | None = None) -> None:
         """A fault now. ``amount``: lag in s (0.15), or the first shoulder joint's zero error in rad (0.02)."""
         if fault is ArmFault.PROTECTIVE_STOP:
@@ -206,11 +210,16 @@ class SimulatedArm:
             if self.now_s >= times[-1]:
                 self._trajectory = None
         if self.mode is ArmMode.RUNNING:
-            wanted = np.clip((self._reference() - self._motor) / self._lag_s, -config.speed_rad_s, config.speed_rad_s)
+            wanted = _within((self._reference() - self._motor) / self._lag_s, config.speed_rad_s)
             most = config.acceleration_rad_s2 * step_s
         else:
             wanted, most = np.zeros(6), config.stopping_rad_s2 * step_s
-        self._speed = self._speed + np.clip(wanted - self._speed, -most, most)
+        self._speed = self._speed + _within(wanted - self._speed, most)
         self._motor = self._motor + self._speed * step_s
         # play: the link is dragged along once the gap is taken up
-        self._link = np.clip(self._link, self._motor - config.backlash_rad, self._motor + config.backlash_rad)
+        self._link = self._motor + _within(self._link - self._motor, config.backlash_rad)
+
+
+def _within(values: FloatArray, most: float) -> FloatArray:
+    """Held between -most and most (np.clip's own overhead would be the greater part of a step)."""
+    return np.minimum(np.maximum(values, -most), most)

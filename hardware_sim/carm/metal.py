@@ -5,9 +5,10 @@ from __future__ import annotations
 import attrs
 import numpy as np
 import scipy.ndimage as ndi
+from numpy.typing import NDArray
 
 from planning_core.geometry import Grid
-from planning_core.geometry.arrays import Float32Array, FloatArray, frozen_vector
+from planning_core.geometry.arrays import FloatArray, frozen_vector
 
 PART_MM = 0.2
 """Voxels are divided until their parts are no wider."""
@@ -63,14 +64,14 @@ class PointSpread:
         return 3.5 * max(*self.core_mm, self.bloom_mm)
 
 
-def add_metal(hu: Float32Array, grid: Grid, piece: Ball | Rod, metal_hu: float, spread: PointSpread) -> None:
+def add_metal(hu: NDArray[np.int16], grid: Grid, piece: Ball | Rod, metal_hu: float, spread: PointSpread) -> None:
     """Lay a piece of metal over a volume in place.
 
     The piece is rasterised in parts of a voxel by its signed distance, blurred there, and averaged over whole voxels: nothing of
     the closed form that the bead finder fits is used.
 
     Args:
-        hu: (nk, nj, ni) written to. grid: axis-aligned.
+        hu: (nk, nj, ni) HU, written to. grid: axis-aligned.
     """
     low, high = piece.bounds()
     first = np.floor(grid.indices(low - spread.reach_mm)).astype(int)
@@ -89,4 +90,4 @@ def add_metal(hu: Float32Array, grid: Grid, piece: Ball | Rod, metal_hu: float, 
     seen = (1 - spread.bloom_share) * core + spread.bloom_share * bloom
     nk, nj, ni = near.shape
     seen = seen.reshape(nk, parts[2], nj, parts[1], ni, parts[0]).mean(axis=(1, 3, 5))
-    hu[box] += seen * (metal_hu - hu[box])
+    hu[box] = hu[box] + seen * (metal_hu - hu[box])

@@ -19,6 +19,7 @@ from hardware_sim.injector.memory import Memory
 from hardware_sim.injector.slave import RtuSlave
 from hardware_sim.injector.spec import InjectorSpec
 from hardware_sim.injector.troubles import new_batch, trouble
+from planning_core.devices.injector_map import DeviceState
 from planning_core.errors import InputError
 
 _MOST_LATE_S = 0.05
@@ -81,7 +82,9 @@ class Simulation:
         """
         due = time.monotonic()
         while self.running:
-            due = max(due + CYCLE_S / self._speed, time.monotonic() - _MOST_LATE_S)
+            # in haste only while enabled: in between nobody's clock would know how fast the cement sets
+            pace = self._speed if self.device.state is DeviceState.ENABLED else 1.0
+            due = max(due + CYCLE_S / pace, time.monotonic() - _MOST_LATE_S)
             while True:
                 for key, _ in self._selector.select(max(0.0, due - time.monotonic())):
                     key.data()
@@ -104,7 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--link", type=Path, required=True, help="where the serial port appears")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--memory", type=Path, help="the device's non-volatile memory (default: LINK.memory)")
-    parser.add_argument("--speed", type=float, default=1.0, help="device seconds per second, 0.1 to 20")
+    parser.add_argument("--speed", type=float, default=1.0, help="device seconds per second while enabled, 0.1 to 20")
     parser.add_argument("--cement-class", choices=("high", "medium", "low"), default="high")
     parser.add_argument("--mixed-ago", type=float, default=240.0, help="age of the cement, s")
     parser.add_argument("--temperature", type=float, default=22.0, help="of the barrel, °C")

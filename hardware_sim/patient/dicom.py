@@ -17,27 +17,34 @@ def write_series(hu: np.ndarray, grid: Grid, seed: int, folder: Path, scan: str 
     """One file per slice; UIDs come from the seed and from which ``scan`` of that patient it is."""
     folder.mkdir(parents=True, exist_ok=True)
     salt = [str(seed), *([scan] if scan else [])]
-    uid = {part: generate_uid(entropy_srcs=["openpkp-synthetic", *salt, part]) for part in ("study", "series", "frame")}
+    image = _header(hu, grid, seed, salt)
     for k in range(len(hu)):
-        image = Dataset()
-        image.file_meta = FileMetaDataset()
-        image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        image.file_meta.MediaStorageSOPClassUID = image.SOPClassUID = CTImageStorage
         image.SOPInstanceUID = generate_uid(entropy_srcs=["openpkp-synthetic", *salt, f"slice {k}"])
         image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
-        image.StudyInstanceUID, image.SeriesInstanceUID, image.FrameOfReferenceUID = uid["study"], uid["series"], uid["frame"]
-        image.PatientName, image.PatientID, image.PatientBirthDate, image.PatientSex = NAME, f"SYN{seed}", "19500101", "O"
-        image.StudyDate, image.StudyTime, image.StudyID, image.AccessionNumber = "20260101", "080000", "1", ""
-        image.ReferringPhysicianName, image.Manufacturer = "", "OpenPKP synthetic"
-        image.Modality, image.SeriesNumber, image.InstanceNumber = "CT", 2, k + 1
-        image.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+        image.InstanceNumber = k + 1
         image.ImagePositionPatient = [f"{v:.4f}" for v in grid.points([k, 0, 0])]
-        image.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-        image.PixelSpacing = [float(grid.spacing_mm[1]), float(grid.spacing_mm[0])]
-        image.SliceThickness, image.KVP, image.ConvolutionKernel = float(grid.spacing_mm[2]), 120, "B"
-        image.Rows, image.Columns = hu.shape[1], hu.shape[2]
-        image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
-        image.BitsAllocated, image.BitsStored, image.HighBit, image.PixelRepresentation = 16, 16, 15, 1
-        image.RescaleIntercept, image.RescaleSlope, image.RescaleType = 0, 1, "HU"
         image.PixelData = np.ascontiguousarray(hu[k].astype("<i2")).tobytes()
         image.save_as(folder / f"slice_{k:04d}.dcm", enforce_file_format=True)
+
+
+def _header(hu: np.ndarray, grid: Grid, seed: int, salt: list[str]) -> Dataset:
+    """What all slices share."""
+    uid = {part: generate_uid(entropy_srcs=["openpkp-synthetic", *salt, part]) for part in ("study", "series", "frame")}
+    image = Dataset()
+    image.file_meta = FileMetaDataset()
+    image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    image.file_meta.MediaStorageSOPClassUID = image.SOPClassUID = CTImageStorage
+    image.StudyInstanceUID, image.SeriesInstanceUID, image.FrameOfReferenceUID = uid["study"], uid["series"], uid["frame"]
+    image.PatientName, image.PatientID, image.PatientBirthDate, image.PatientSex = NAME, f"SYN{seed}", "19500101", "O"
+    image.StudyDate, image.StudyTime, image.StudyID, image.AccessionNumber = "20260101", "080000", "1", ""
+    image.ReferringPhysicianName, image.Manufacturer = "", "OpenPKP synthetic"
+    image.Modality, image.SeriesNumber = "CT", 2
+    image.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    image.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    image.PixelSpacing = [float(grid.spacing_mm[1]), float(grid.spacing_mm[0])]
+    image.SliceThickness, image.KVP, image.ConvolutionKernel = float(grid.spacing_mm[2]), 120, "B"
+    image.Rows, image.Columns = hu.shape[1], hu.shape[2]
+    image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
+    image.BitsAllocated, image.BitsStored, image.HighBit, image.PixelRepresentation = 16, 16, 15, 1
+    image.RescaleIntercept, image.RescaleSlope, image.RescaleType = 0, 1, "HU"
+    return image

@@ -13,19 +13,21 @@ from hardware_sim.tracker.faults import FaultCommandError
 _LONGEST_MESSAGE = 1 << 16
 
 
-class _LocalCaller:
+class LocalCaller:
+    """One connection to a local message socket; longest wait for an answer ``timeout_s``."""
+
     def __init__(self, path: Path, timeout_s: float) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._socket.settimeout(timeout_s)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(timeout_s)
         try:
-            self._socket.connect(str(path))
+            self.socket.connect(str(path))
         except OSError:
-            self._socket.close()
+            self.socket.close()
             raise
 
     def close(self) -> None:
         """Hang up."""
-        self._socket.close()
+        self.socket.close()
 
     def __enter__(self) -> Self:
         return self
@@ -34,7 +36,7 @@ class _LocalCaller:
         self.close()
 
 
-class FaultChannel(_LocalCaller):
+class FaultChannel(LocalCaller):
     """Switches faults of a running device.
 
     Args:
@@ -51,13 +53,13 @@ class FaultChannel(_LocalCaller):
         Raises:
             FaultCommandError: the device refused it.
         """
-        self._socket.send(line.encode("utf-8"))
-        answer = self._socket.recv(_LONGEST_MESSAGE).decode("utf-8", "replace")
+        self.socket.send(line.encode("utf-8"))
+        answer = self.socket.recv(_LONGEST_MESSAGE).decode("utf-8", "replace")
         if answer != "ok":
             raise FaultCommandError(answer or "the device is gone", line=line)
 
 
-class TruthChannel(_LocalCaller):
+class TruthChannel(LocalCaller):
     """The truth of each exposure that was measured from now on. For tests and the bench only.
 
     Args:
@@ -70,15 +72,15 @@ class TruthChannel(_LocalCaller):
 
     def next(self) -> dict[str, Any]:
         """The next record (hardware_sim.tracker.frames.truth_record); raises TimeoutError when none comes."""
-        record: dict[str, Any] = json.loads(self._socket.recv(_LONGEST_MESSAGE))
+        record: dict[str, Any] = json.loads(self.socket.recv(_LONGEST_MESSAGE))
         return record
 
     def pending(self) -> list[dict[str, Any]]:
         """All records that have come by now, without waiting."""
         records = []
-        self._socket.setblocking(False)
+        self.socket.setblocking(False)
         try:
-            while data := self._socket.recv(_LONGEST_MESSAGE):
+            while data := self.socket.recv(_LONGEST_MESSAGE):
                 records.append(json.loads(data))
         except BlockingIOError:
             pass

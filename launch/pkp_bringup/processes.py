@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import attrs
+from pkp_lifecycle.priority import give_way, go_first
 
 from pkp_bringup.nodes import NodeSpec
 
@@ -51,20 +52,32 @@ class Child:
 
 def start(spec: NodeSpec, run_folder: Path, environment: dict[str, str]) -> Child:
     """Start one node as a process of its own session, so that Ctrl-C reaches it through us, in order."""
-    parameters = run_folder / "parameters" / f"{spec.name}.yaml"
-    parameters.parent.mkdir(parents=True, exist_ok=True)
-    # JSON is YAML, and quotes what must be quoted
-    parameters.write_text(json.dumps({"/**": {"ros__parameters": spec.parameters}}) + "\n")
-    ros = ["--ros-args", "-r", f"__node:={spec.name}", *(("--params-file", str(parameters)) if spec.parameters else ())]
+    module = f"{spec.package}.{spec.module}"
+    if spec.arguments is None:
+        words = [module, *_ros_arguments(spec, run_folder)]
+    else:
+        words = ["pkp_bringup.device", module, *spec.arguments]
     log = run_folder / "log" / f"{spec.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", f"{spec.package}.{spec.module}", *ros],
+            [sys.executable, "-m", *words],
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=sink,
             start_new_session=True,
+            preexec_fn={"first": go_first, "last": give_way}.get(spec.turn),
             env={**os.environ, **environment, "OPENPKP_PARENT": str(os.getpid())},
         )
     return Child(spec, process, log)
+
+
+def _ros_arguments(spec: NodeSpec, run_folder: Path) -> list[str]:
+    named = ["--ros-args", "-r", f"__node:={spec.name}"]
+    if not spec.parameters:
+        return named
+    parameters = run_folder / "parameters" / f"{spec.name}.yaml"
+    parameters.parent.mkdir(parents=True, exist_ok=True)
+    # JSON is YAML, and quotes what must be quoted
+    parameters.write_text(json.dumps({"/**": {"ros__parameters": spec.parameters}}) + "\n")
+    return [*named, "--params-file", str(parameters)]

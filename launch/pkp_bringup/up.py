@@ -1,26 +1,44 @@
-"""``./pkp up``: the nodes of a bring-up, in order, until Ctrl-C."""
+"""``./pkp up``: the nodes of a bring-up, in order, until Ctrl-C; with ``--auto`` one whole procedure in the simulated room."""
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import json
 import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import rclpy
 from rclpy.signals import SignalHandlerOptions
 
 from pkp_bringup.domain import DOMAINS, loopback, own_domain
-from pkp_bringup.nodes import KINDS, bring_up
+from pkp_bringup.nodes import KINDS, SimulatedRoom, bring_up
 from pkp_bringup.room import Room
-from planning_core.errors import PkpError
+from planning_core.errors import InputError, PkpError
+
+if TYPE_CHECKING:
+    from pkp_simulation.procedure import Subject
 
 FAILED_STATUS = 1
+POINT = tuple[float, float, float]
+
+
+class WrongOptionsError(InputError):
+    """Options that do not go together. Carries ``option``."""
+
+    code = "wrong_options"
+
+
+class InterruptedByUserError(PkpError):
+    """Ctrl-C while a procedure was carried out."""
+
+    code = "interrupted"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,9 +47,13 @@ def parser() -> argparse.ArgumentParser:
     kind = made.add_mutually_exclusive_group()
     for name in KINDS:
         kind.add_argument(f"--{name}", dest="kind", action="store_const", const=name)
-    made.add_argument("--run-folder", type=Path, help="audit chain, record and logs (default: runs/<time>)")
+    made.add_argument("--run-folder", type=Path, help="audit chain, record, report and logs (default: runs/<time>)")
     made.add_argument("--domain", type=int, choices=DOMAINS, metavar="N", help="ROS_DOMAIN_ID, 1–101 (default: a free one)")
     made.add_argument("--watch", nargs="+", default=(), metavar="NODE", help="nodes whose silence stops the procedure")
+    made.add_argument("--case", type=Path, help="planned case whose CT is the simulated patient (default: a made-up patient)")
+    made.add_argument("--seed", type=int, default=1, help="of the simulated room and of a made-up patient")
+    made.add_argument("--auto", action="store_true", help="carry out a whole procedure in the simulated room, then end")
+    made.add_argument("--json", action="store_true", help="with --auto: print one JSON object about it")
     made.set_defaults(kind="sim")
     return made
 
@@ -41,30 +63,108 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     name = datetime.datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
     folder = (given.run_folder or Path("runs") / name).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
     asked = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked.set())
+    try:
+        _check(given)
+        folder.mkdir(parents=True, exist_ok=True)
+        result = _run(given, folder, asked)
+    except PkpError as error:
+        _say(error.message)
+        if given.json:
+            print(json.dumps(error.as_dict(), default=str))
+        return error.exit_status
+    if result is None:
+        return 0
+    print(json.dumps(result) if given.json else _summary(result))
+    return 0 if result["verified"] else FAILED_STATUS
+
+
+def _check(given: argparse.Namespace) -> None:
+    if given.kind == "hardware" and (given.auto or given.case is not None):
+        raise WrongOptionsError("--auto and --case are for the simulated room: no program decides in a real one", option="--auto")
+    if given.seed < 0:
+        raise WrongOptionsError(f"--seed {given.seed}: from 0", option="--seed")
+
+
+def _run(given: argparse.Namespace, folder: Path, asked: threading.Event) -> dict[str, Any] | None:
     with ExitStack() as stack:
         environment = loopback(given.domain if given.domain is not None else stack.enter_context(own_domain()))
+        subject, simulated = None, None
+        if given.kind != "hardware":
+            subject, simulated = _patient(given, folder, stack)
+            environment["OPENPKP_SIM"] = str(simulated.folder)
         os.environ.update(environment)
         os.environ.pop("ROS_LOCALHOST_ONLY", None)  # its successor is set; both together are an error
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         stack.callback(rclpy.try_shutdown)
         node = rclpy.create_node("pkp_up")
-        room = Room(bring_up(given.kind, folder, tuple(given.watch)), folder, node, environment, _say)
-        stack.callback(room.end)
-        try:
+        room = Room(bring_up(given.kind, folder, tuple(given.watch), simulated), folder, node, environment, _say)
+        with ExitStack() as running:
+            running.callback(room.end)
             _say(f"domain {environment['ROS_DOMAIN_ID']}, run {folder}")
             room.start()
-            _say("all nodes are active; Ctrl-C ends them")
-            while not asked.is_set():
-                room.watch(0.2)
-        except PkpError as error:
-            _say(error.message)
-            return FAILED_STATUS
-        _say("ending")
-    return 0
+            if not given.auto:
+                _say("all nodes are active; Ctrl-C ends them")
+                while not asked.is_set():
+                    room.watch(0.2)
+                _say("ending")
+                return None
+            assert subject is not None
+            assert simulated is not None
+            result = _carry_out(node, room, subject, simulated, asked)
+        return {**result, **_left(folder)}  # the record is whole only after the nodes have ended
+
+
+def _patient(given: argparse.Namespace, folder: Path, stack: ExitStack) -> tuple[Subject, SimulatedRoom]:
+    from pkp_simulation.patients import made_up, of_case
+
+    from pkp_bringup.setting import INJECTOR_SPEED, simulated_room
+
+    subject, field = made_up(given.seed, folder) if given.case is None else of_case(given.case)
+    speed = INJECTOR_SPEED if given.auto else 1.0
+    return subject, stack.enter_context(simulated_room(subject.ct, subject.series, field, given.seed, speed))
+
+
+def _carry_out(node: Any, room: Room, subject: Subject, simulated: SimulatedRoom, asked: threading.Event) -> dict[str, Any]:
+    from pkp_simulation.auto import carry_out_and_compare
+    from pkp_simulation.hands import SimulatedHands
+
+    def spin(seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+        done = room.clients.spin(seconds, lambda: until() or asked.is_set())
+        if asked.is_set() and not until():
+            raise InterruptedByUserError("interrupted; the arm stands, nothing flows")
+        return done
+
+    hands = SimulatedHands(simulated.folder, simulated.carm, simulated.folder / "injector.control")
+    try:
+        return carry_out_and_compare(node, spin, hands, subject, _say)
+    finally:
+        hands.close()
+
+
+def _left(folder: Path) -> dict[str, Any]:
+    """Report and record of the run that has ended."""
+    from pkp_supervisor.report import write_report
+
+    try:
+        report: str | None = str(write_report(folder))
+    except PkpError as error:
+        _say(f"no report: {error.message}")
+        report = None
+    return {"report": report, "mcap": [str(path) for path in sorted((folder / "record").glob("*.mcap"))]}
+
+
+def _summary(result: dict[str, Any]) -> str:
+    lines = [f"{result['level'] or 'no level'}: {'carried out' if result['verified'] else 'NOT carried out'}"]
+    for side, facts in result["sides"].items():
+        tip = facts.get("true_tip_error_mm")
+        where = "" if tip is None else f"true error {tip['entry']:.2f} mm at entry, {tip['target']:.2f} mm at target; "
+        dose = "" if "delivered_ml" not in facts else f"{facts['delivered_ml']:.2f} of {facts['planned_ml']:.2f} ml"
+        lines.append(f"  {side}: {where}{dose}")
+    lines += [f"  stopped: {fault['message']}" for fault in result["faults"]]
+    return "\n".join([*lines, f"report: {result['report']}   ({result['seconds']:.0f} s)"])
 
 
 def _say(words: str) -> None:

@@ -46,6 +46,12 @@ def behind(wall: FloatArray, points: FloatArray) -> FloatArray:
     return np.asarray(points[..., 1] - wall[0] - wall[1] * points[..., 0] - wall[2] * points[..., 2])
 
 
+def behind_on(wall: FloatArray, grid: Grid) -> FloatArray:
+    """(nk, nj, ni) the same of every voxel of a grid that lies along its frame's axes."""
+    x, y, z = grid.axes()
+    return np.asarray(y - wall[0] - wall[1] * x - wall[2] * z)
+
+
 def find_canal_in(whole: DistanceField) -> Canal | None:
     """The hole that arch and body enclose; ``None`` where no slice is enclosed, however much the mask is closed.
 
@@ -53,18 +59,18 @@ def find_canal_in(whole: DistanceField) -> Canal | None:
         whole: one vertebra in its own frame (x left, y posterior, z superior), body's centre at the origin.
     """
     spacing = float(whole.grid.spacing_mm[0])
-    points = whole.grid.all_points()
+    height = whole.grid.axes()[2].ravel()
     for closing_mm in (0.0, 1.0, 2.0, 3.5, 5.0):
         solid = [np.asarray(plane < closing_mm) for plane in whole.values]
         holes = np.zeros(whole.grid.shape, bool)
         for k in range(len(solid)):
-            if abs(points[k, 0, 0, 2]) > 22:
+            if abs(height[k]) > 22:
                 continue
             filled = ndi.binary_fill_holes(solid[k]) & ~solid[k]
             parts, count = ndi.label(filled)
             for n in range(1, count + 1):
                 part: BoolArray = np.asarray(parts == n)
-                x, y = points[k][part][:, :2].mean(axis=0)
+                x, y = _in_slice(whole.grid, k, part)[:, :2].mean(axis=0)
                 # closing by c mm also shrank the hole by c all round
                 area = (np.sqrt(part.sum() * spacing**2 / np.pi) + closing_mm) ** 2 * np.pi
                 if CANAL_AREA_MM2[0] < area < CANAL_AREA_MM2[1] and abs(x) < CANAL_WITHIN_MM and 5 < y < 50:
@@ -74,15 +80,23 @@ def find_canal_in(whole: DistanceField) -> Canal | None:
                 grown = ndi.distance_transform_edt(~holes, spacing) < closing_mm
                 enclosed = np.asarray(holes.any(axis=(1, 2)))
                 holes = np.asarray(grown & (whole.values > 0) & enclosed[:, None, None])
-            return _canal(holes, points, whole.grid)
+            return _canal(holes, whole.grid)
     return None
 
 
-def _canal(holes: BoolArray, points: FloatArray, grid: Grid) -> Canal:
+def _in_slice(grid: Grid, k: int, mask: BoolArray) -> FloatArray:
+    """(n, 3) mm: the voxels of slice ``k`` where a mask (nj, ni) holds."""
+    rows_columns = np.argwhere(mask)
+    return grid.points(np.column_stack([np.full(len(rows_columns), k), rows_columns]))
+
+
+def _canal(holes: BoolArray, grid: Grid) -> Canal:
     rows = np.flatnonzero(holes.any(axis=(1, 2)))
-    z = points[rows, 0, 0, 2]
-    front = np.array([np.percentile(points[k][holes[k]][:, 1], 4) for k in rows])
-    middle = np.array([points[k][holes[k]][:, :2].mean(axis=0) for k in rows])
+    height = grid.axes()[2].ravel()
+    z = height[rows]
+    points = {int(k): _in_slice(grid, int(k), holes[k]) for k in rows}
+    front = np.array([np.percentile(points[k][:, 1], 4) for k in points])
+    middle = np.array([points[k][:, :2].mean(axis=0) for k in points])
     slope = float(np.clip(np.polyfit(z, front, 1)[0], -0.35, 0.35)) if len(rows) > 5 else 0.0
     half = float(grid.spacing_mm[0]) / 2
     wall = np.array([np.median(front - slope * z) - half, 0.0, slope])
@@ -90,11 +104,10 @@ def _canal(holes: BoolArray, points: FloatArray, grid: Grid) -> Canal:
     tube = np.zeros(grid.shape, bool)
     for k in range(grid.shape[0]):
         nearest = rows[np.abs(rows - k).argmin()]
-        rise = points[k, 0, 0, 2] - points[nearest, 0, 0, 2]
+        rise = height[k] - height[nearest]
         shift = round(slope * rise / float(grid.spacing_mm[1]))
         tube[k] = np.roll(holes[nearest], shift, axis=0)
-    mid = rows[len(rows) // 2]
-    extent = points[mid][holes[mid]]
+    extent = points[int(rows[len(rows) // 2])]
     return Canal(
         DistanceField.from_mask(tube, grid, smooth_mm=0.7),
         middle.mean(axis=0),
@@ -109,8 +122,7 @@ def cut_body(whole: DistanceField, canal: Canal) -> DistanceField:
 
     The cut is a plane, so the result is the larger of the two distances, exact on both surfaces.
     """
-    behind = canal.behind_wall(whole.grid.all_points()).astype(np.float32)
-    values = np.maximum(whole.values, behind)
+    values = np.maximum(whole.values, behind_on(canal.wall, whole.grid).astype(np.float32))
     parts, count = ndi.label(values < 0)
     if count > 1:
         largest = 1 + np.bincount(parts[parts > 0] - 1).argmax()

@@ -44,8 +44,9 @@ def expected_heights(
     Heights are divided by what is typical of their level, screened against a robust line (Theil–Sen) through all other
     levels, and the nearest sound one above and below are interpolated.
     """
-    others = [v for v in vertebrae if v is not level]
-    sound = [v for v in others if not is_suspect(v, vertebrae, config)]
+    others = {v: vertebra for v, vertebra in vertebrae.items() if v is not level}  # the level is no witness on its neighbours
+    ratios = _ratios(others)
+    sound = [v for v in others if not _is_suspect(v, ratios, config)]
     own = vertebrae[level].heights
     if not sound:
         # nothing to compare with: the posterior wall, which mostly stands, against typical proportions
@@ -74,7 +75,16 @@ def is_suspect(level: VertebraLevel, vertebrae: Mapping[VertebraLevel, Vertebra]
 
     Judged by mean column heights over what is typical of the level, which vary by some 3 % between healthy neighbours.
     """
-    ratios = {v: _columns(vertebra) / typical_columns(v) for v, vertebra in vertebrae.items()}
+    return _is_suspect(level, _ratios(vertebrae), config)
+
+
+def _ratios(vertebrae: Mapping[VertebraLevel, Vertebra]) -> dict[VertebraLevel, FloatArray]:
+    """(3,) mean column heights of each over what is typical of its level."""
+    return {v: _columns(vertebra) / typical_columns(v) for v, vertebra in vertebrae.items()}
+
+
+def _is_suspect(level: VertebraLevel, all_ratios: Mapping[VertebraLevel, FloatArray], config: AnatomyConfig) -> bool:
+    ratios = dict(all_ratios)
     own = ratios.pop(level)
     if own.min() / own.max() < config.suspect_ratio - 0.06:
         return True

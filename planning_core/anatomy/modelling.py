@@ -46,13 +46,15 @@ def model_spine(
     """
     config = config or AnatomyConfig()
     chosen = segmentation.levels if levels is None else tuple(v for v in segmentation.levels if v in levels)
-    directions = _directions(segmentation)
     vertebrae: dict[VertebraLevel, Vertebra] = {}
     notes = list(segmentation.notes)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # each is array work that lets go of the interpreter
+        fields = segmentation.boundaries
+        centres = dict(zip(fields, pool.map(lambda f: body_centre(f.values < 0, f.grid), fields.values()), strict=True))
+        directions = _directions(centres)
         models = {
             level: pool.submit(
-                model_vertebra, level, segmentation.boundaries[level], directions[level], segmentation.grid, ct, config
+                model_vertebra, level, fields[level], directions[level], segmentation.grid, ct, config, centres[level]
             )
             for level in chosen
         }
@@ -73,17 +75,20 @@ def model_vertebra(
     input_grid: Grid,
     ct: CtVolume | None,
     config: AnatomyConfig,
+    centre: FloatArray | None = None,
 ) -> Vertebra:
     """Model one vertebra.
 
     Args:
         boundary: signed distance of its surface in ct_lps. superior: (3,) direction to the head along the spine.
+        centre: (3,) ``body_centre`` of it, where that is known.
 
     Raises:
         ModelError: no canal, no body or no endplates can be told in the mask.
     """
     mask = boundary.values < 0
-    centre = body_centre(mask, boundary.grid)
+    if centre is None:
+        centre = body_centre(mask, boundary.grid)
     backwards = boundary.grid.points(np.argwhere(mask).mean(axis=0)) - centre
     pose = VertebraPose.facing(centre, superior, backwards)
     frame = f"vertebra_{level.value}"
@@ -122,9 +127,8 @@ def _canal_and_body(level: VertebraLevel, whole: DistanceField) -> tuple[Canal, 
     return canal, body
 
 
-def _directions(segmentation: SpineSegmentation) -> Mapping[VertebraLevel, FloatArray]:
-    """Superior direction at each level, from the chain of all vertebrae seen, cut ones too."""
-    centres = {level: body_centre(f.values < 0, f.grid) for level, f in segmentation.boundaries.items()}
+def _directions(centres: Mapping[VertebraLevel, FloatArray]) -> Mapping[VertebraLevel, FloatArray]:
+    """Superior direction at each level, from the chain of the centres (3,) of all complete vertebrae."""
     ordered = sorted(centres, key=lambda v: v.ordinal)
     if len(ordered) == 1:
         return {ordered[0]: np.array([0.0, 0.0, 1.0])}

@@ -46,7 +46,7 @@ def bone_quality(
     Cortex is what lies just under the surface and is clearly denser than this body's own spongiosa.
     """
     near = body.values < config.cortex_depth_mm
-    points = body.grid.all_points()[near]
+    points = body.grid.points(np.argwhere(near))
     hu = np.full(body.grid.shape, np.nan, np.float32)
     hu[near] = ct.at(to_ct.apply(points), outside_hu=np.nan)
     core = hu[(body.values < -config.spongiosa_inset_mm) & np.isfinite(hu)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from planning_core.anatomy.body import Canal
+from planning_core.anatomy.body import Canal, behind_on
 from planning_core.anatomy.vertebra import Part
 from planning_core.geometry import DistanceField
 from planning_core.geometry.arrays import LabelArray
@@ -20,15 +20,15 @@ def name_parts(whole: DistanceField, body: DistanceField, canal: Canal) -> Label
     Borders between posterior elements are conventions, not surfaces: pedicles end at the canal's middle, the spinous
     process begins behind the canal, transverse processes lie outside the pedicles, articular processes above and below.
     """
-    points = whole.grid.all_points()
-    x, z = points[..., 0] - canal.centre[0], points[..., 2]
-    behind = canal.behind_wall(points)
+    x, _, z = whole.grid.axes()
+    x = x - canal.centre[0]
+    behind = behind_on(canal.wall, whole.grid)
     bone = whole.values < 0
     arch = bone & (body.values >= 0)
     depth = 2 * canal.half_depth_mm
     outer = canal.half_width_mm + TRANSVERSE_BEYOND_MM
     bridge = arch & (behind < 0.5 * depth) & (np.abs(x) < outer)
-    heights = z[bridge] if bridge.any() else np.zeros(1)
+    heights = np.broadcast_to(z, bridge.shape)[bridge] if bridge.any() else np.zeros(1)
     low, high = np.percentile(heights, 10), np.percentile(heights, 90)
     parts = np.zeros(whole.grid.shape, np.uint8)
     parts[canal.field.values < 0] = Part.CANAL

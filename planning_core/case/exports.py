@@ -76,7 +76,8 @@ def storable(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     for shortest_mm in SHORTEST_MM:
         out = solid.simplify(shortest_mm).to_mesh64()
         points = np.asarray(out.vert_properties)[:, :3].astype(np.float32)
-        if len(np.unique(points, axis=0)) == len(points):
+        ordered = points[np.lexsort(points.T)]
+        if (ordered[1:] != ordered[:-1]).any(axis=1).all():
             break
     return trimesh.Trimesh(points, np.asarray(out.tri_verts), process=False)
 

@@ -1,24 +1,26 @@
-"""The segmentation kept in a case, so that a rerun takes it up where nothing it depends on has changed."""
+"""Results of single stages kept in a case, so that a rerun takes them up where nothing they depend on has changed."""
 
 from __future__ import annotations
 
 import hashlib
 import zipfile
 import zlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
 
 import planning_core
-from planning_core.anatomy.levels import VertebraLevel
-from planning_core.anatomy.segmentation import Numbering, PartialVertebra, SpineSegmentation
+from planning_core.anatomy.segmentation import SpineSegmentation
 from planning_core.case.folder import Case
-from planning_core.geometry import DistanceField, Grid
+from planning_core.case.stored import packed, unpacked
 
-CODE = ("anatomy", "geometry", "imaging")
+T = TypeVar("T")
+SEGMENTATION_CODE = ("anatomy", "geometry", "imaging")
 """Packages that a segmentation comes out of."""
-DAMAGED = (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, ValueError)
+SOURCE = {".py", ".js", ".css", ".html"}
+DAMAGED = (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, TypeError, ValueError)
 """What reading a stored stage raises that was cut off or altered."""
 
 
@@ -27,77 +29,65 @@ def stage_key(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def code_sha256() -> str:
+def segmentation_code_sha256() -> str:
     """One hash over the source that a segmentation comes out of: changed code does not take up old results."""
     root = Path(planning_core.__file__).parent
+    return _sha256(root, (p for package in SEGMENTATION_CODE for p in (root / package).glob("*.py")))
+
+
+def code_sha256() -> str:
+    """One hash over all of planning_core's source."""
+    root = Path(planning_core.__file__).parent
+    return _sha256(root, (p for p in root.rglob("*") if p.suffix in SOURCE))
+
+
+def _sha256(root: Path, sources: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for source in sorted(p for package in CODE for p in (root / package).glob("*.py")):
-        digest.update(source.read_bytes())
+    for source in sorted(sources):
+        digest.update(str(source.relative_to(root)).encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()
 
 
-def stage_path(case: Case, key: str) -> Path:
-    """Where the segmentation with this key is kept."""
-    return case.path / "stages" / f"segmentation-{key[:16]}.npz"
+def stage_path(case: Case, stage: str, key: str) -> Path:
+    """Where a stage's result with this key is kept."""
+    return case.path / "stages" / f"{stage}-{key[:16]}.npz"
 
 
-def save_segmentation(case: Case, key: str, segmentation: SpineSegmentation) -> None:
-    """Keep a segmentation for a rerun."""
-    labels = segmentation.labels
-    arrays: dict[str, np.ndarray] = {
-        # labels shrink a hundredfold, distances hardly and slowly
-        "labels": np.frombuffer(zlib.compress(np.ascontiguousarray(labels).tobytes(), 1), np.uint8),
-        "shape": np.array(labels.shape),
-        **_grid_arrays("grid", segmentation.grid),
-    }
-    for level, field in segmentation.boundaries.items():
-        arrays[f"field_{level.value}"] = field.values
-        arrays |= _grid_arrays(f"on_{level.value}", field.grid)
-    for number, part in enumerate(segmentation.partial):
-        arrays[f"partial_{number}"] = np.array([part.level.value, part.reason])
-        arrays[f"partial_centre_{number}"] = part.centre_lps_mm
-    numbering = segmentation.numbering
-    arrays["numbering"] = np.array([str(numbering.confidence), numbering.source, segmentation.method, *numbering.cues])
-    arrays["notes"] = np.array(segmentation.notes, dtype=str)
-    name = str(stage_path(case, key).relative_to(case.path))
+def kept(case: Case, stage: str, key: str, kind: type[T], make: Callable[[], T]) -> T:
+    """What an earlier run left of a stage, else what ``make`` gives, which is then kept."""
+    found = load_stage(case, stage, key, kind)
+    if found is None:
+        found = make()
+        save_stage(case, stage, key, found)
+    return found
+
+
+def save_stage(case: Case, stage: str, key: str, value: object) -> None:
+    """Keep a stage's result for a rerun."""
+    name = str(stage_path(case, stage, key).relative_to(case.path))
+    arrays = packed(value)
     case.write_with(name, lambda place: np.savez(place, **arrays))  # type: ignore[arg-type]
 
 
-def load_segmentation(case: Case, key: str) -> SpineSegmentation | None:
-    """What ``save_segmentation`` kept for the same key; ``None`` without one, or with one that cannot be read."""
-    path = stage_path(case, key)
+def load_stage(case: Case, stage: str, key: str, kind: type[T]) -> T | None:
+    """What ``save_stage`` kept for the same key; ``None`` without one, or with one that cannot be read."""
+    path = stage_path(case, stage, key)
     if not path.is_file():
         return None
     try:
         with np.load(path) as arrays:
-            return _segmentation(arrays)
+            return unpacked(kind, arrays)
     except DAMAGED:
         path.unlink()  # it is worth only the time to make it again
         return None
 
 
-def _segmentation(arrays: NpzFile) -> SpineSegmentation:
-    shape = tuple(int(n) for n in arrays["shape"])
-    labels = np.frombuffer(zlib.decompress(arrays["labels"].tobytes()), np.uint8).reshape(shape)
-    levels = [VertebraLevel(name[6:]) for name in arrays.files if name.startswith("field_")]
-    boundaries = {}
-    for level in levels:
-        values = arrays[f"field_{level.value}"]
-        boundaries[level] = DistanceField(values, _grid(arrays, f"on_{level.value}", values.shape))
-    count = len([name for name in arrays.files if name.startswith("partial_centre_")])
-    partial = []
-    for number in range(count):
-        name, reason = (str(s) for s in arrays[f"partial_{number}"])
-        partial.append(PartialVertebra(VertebraLevel(name), arrays[f"partial_centre_{number}"], reason))
-    confidence, source, method, *cues = (str(s) for s in arrays["numbering"])
-    numbering = Numbering(float(confidence), source, tuple(cues))
-    notes = tuple(str(s) for s in arrays["notes"])
-    return SpineSegmentation(labels, _grid(arrays, "grid", shape), boundaries, tuple(partial), numbering, method, notes)
-
-
-def _grid_arrays(name: str, grid: Grid) -> dict[str, np.ndarray]:
-    return {f"{name}_spacing": grid.spacing_mm, f"{name}_origin": grid.origin_mm, f"{name}_direction": grid.direction}
-
-
-def _grid(arrays: NpzFile, name: str, shape: tuple[int, ...]) -> Grid:
-    return Grid(shape, arrays[f"{name}_spacing"], arrays[f"{name}_origin"], arrays[f"{name}_direction"])
+def kept_segmentation(case: Case) -> SpineSegmentation | None:
+    """The newest segmentation that the case keeps, whatever it depended on; ``None`` without one that can be read."""
+    for path in sorted((case.path / "stages").glob("segmentation-*.npz"), key=lambda p: p.stat().st_mtime_ns, reverse=True):
+        try:
+            with np.load(path) as arrays:
+                return unpacked(SpineSegmentation, arrays)
+        except DAMAGED:
+            continue
+    return None

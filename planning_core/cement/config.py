@@ -42,6 +42,6 @@ class CementConfig(BaseModel):
         0.40, gt=0, description="half-width of the interval over the deficit above which a person must look"
     )
     level_spread: dict[str, float] = Field(
-        {"two neighbours": 0.028, "level trend": 0.05, "one neighbour": 0.07, "typical proportions": 0.10},
+        {"two neighbours": 0.028, "level trend": 0.05, "one neighbour": 0.07, "shape model": 0.05},
         description="one sigma of a healthy body's volume about what its neighbours lead one to expect, as a share of it",
     )

@@ -52,7 +52,7 @@ class CementPlan:
 
     Args:
         level: the collapsed vertebra.
-        template: ``two neighbours``, ``one neighbour``, ``level trend`` or ``typical proportions``.
+        template: ``two neighbours``, ``one neighbour``, ``level trend`` or ``shape model``.
         neighbours: levels the template was made of.
         ideal: signed distance of the intact body, in the vertebra's frame.
         defect: closed surface of the defect, ct_lps mm (may be empty: a healthy level).

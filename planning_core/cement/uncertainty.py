@@ -31,6 +31,7 @@ def deficit_interval(
     area = float((target.body.values < 0).any(axis=0).sum()) * float(np.prod(target.body.grid.spacing_mm[:2]))
     sigmas = {
         "levels differ": config.level_spread[template.source] * template.ideal.volume_ml(),
+        "shape model": template.shape_ml,
         "neighbours disagree": float(np.ptp(alone_ml)) / 2 if len(alone_ml) > 1 else 0.0,
         "voxel size": float(target.voxel_mm[2]) / 3 * np.sqrt(2) * 0.5 * area / 1000,
     }

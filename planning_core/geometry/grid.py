@@ -80,6 +80,17 @@ class Grid:
         )
         return np.asarray((self.origin_mm + k)[:, None, None] + j[:, None] + i)
 
+    def axes(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """x (1, 1, ni), y (1, nj, 1), z (nk, 1, 1) of the voxels' centres, mm, of a grid that lies along its frame's axes.
+
+        Raises:
+            ValueError: the grid is turned.
+        """
+        if not np.array_equal(self.direction, np.eye(3)):
+            raise ValueError(f"the grid is turned against {self.frame}: {self.direction.tolist()}")
+        x, y, z = (o + np.arange(n) * h for o, n, h in zip(self.origin_mm, self.shape[::-1], self.spacing_mm, strict=True))
+        return x[None, None, :], y[None, :, None], z[:, None, None]
+
     def contains(self, points_mm: ArrayLike) -> np.ndarray:
         """(...,) bool: whether each point lies within the grid's voxels (half a voxel beyond the outer centres)."""
         index = self.indices(points_mm)

@@ -37,6 +37,7 @@ def read_identity(path: Path, series: str | None = None) -> PatientIdentity:
     """
     from planning_core.imaging.volume_file import is_volume_file
 
+    path = path.resolve()
     if path.is_file() and is_volume_file(path):
         return PatientIdentity()
     from planning_core.imaging.dicom import series_headers

@@ -25,6 +25,7 @@ def load_ct(path: Path, series: str | None = None, config: ImagingConfig | None 
     config = config or ImagingConfig()
     if not path.exists():
         raise UnreadableFileError("the CT is not there: no such file or folder", reason="not there")
+    path = path.resolve()  # what a symbolic link is called says nothing of what it leads to
     if path.is_file() and is_volume_file(path):
         return read_ct_file(path, config)
     from planning_core.imaging.dicom import read_ct_dicom

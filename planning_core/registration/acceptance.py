@@ -11,8 +11,8 @@ from planning_core.registration.config import AcceptanceConfig
 from planning_core.registration.points import PointRegistration
 from planning_core.registration.refusals import RefusedRegistrationError
 from planning_core.registration.registration import SURFACE, Registration
-from planning_core.registration.target_error import TargetError
-from planning_core.registration.uncertain import point_covariance, point_jacobian
+from planning_core.registration.target_error import TargetError, error_at
+from planning_core.registration.uncertain import UncertainTransform, point_covariance, point_jacobian
 
 
 @attrs.frozen(eq=False)
@@ -58,6 +58,7 @@ def judge(
     target_lps_mm: FloatArray,
     check_point: CheckPoint | None,
     config: AcceptanceConfig | None = None,
+    carried: UncertainTransform | None = None,
 ) -> Acceptance:
     """Accept or refuse a registration for one planned target, naming every reason.
 
@@ -65,11 +66,16 @@ def judge(
     stands on a wrong model.
 
     Args:
-        target_lps_mm: (3,) ct_lps.
+        target_lps_mm: (3,) ct_lps; with ``carried`` in the frame that it comes from.
+        carried: T_ct_lps_preop_lps of a plan that was made on another scan; its error counts at the target, not at the check
+            point, which is of the registered scan itself.
     """
     config = config or AcceptanceConfig()
     target = frozen_vector(target_lps_mm)
     predicted = registration.error_at(target)
+    if carried is not None:
+        predicted = error_at(registration.reference_from_ct @ carried, target)
+        target = carried.transform.apply(target)
     against: list[str] = []
     if not predicted.bound95_mm <= config.max_predicted_mm:
         against.append(

@@ -48,6 +48,13 @@ class TrackerConfig(BaseModel):
         description="one marker's sigma along the tracker's x, y and depth; 0.25 mm together (Vicra, FACTS 1), split assumed",
     )
     systematic_share: float = Field(0.5, ge=0, le=1, description="assumed share of that variance which averaging leaves")
+    shared_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="assumed share of what averaging leaves that changes smoothly over the volume: neighbours have it too",
+    )
+    shared_wavelength_mm: float = Field(2000.0, gt=0, description="over which it changes (assumed: the volume's size)")
     reference_calibration_mm: float = Field(0.03, ge=0, description="assumed sigma of a tool's marker positions")
     max_rms_mm: float = Field(0.5, gt=0, description="a pose's own marker rms; twice the camera's acceptance (FACTS 1)")
     max_age_s: float = Field(60.0, gt=0, description="assumed: between the scan's last frame and registration")

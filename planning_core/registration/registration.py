@@ -103,12 +103,20 @@ def register_scan(
     """
     config = config or RegistrationConfig()
     seen = plate_in_reference(sightings, plate.beads_mm, plate.markers_mm, reference_markers_mm, now_s, config.tracker)
-    scanned = find_plate(ct, plate, config)
+    return joined(seen, len(sightings), plate, find_plate(ct, plate, config))
+
+
+def joined(seen: UncertainTransform, frames: int, plate: Plate, scanned: PlateInScan) -> Registration:
+    """The plate as the camera saw it and as the scan shows it make the registration.
+
+    Args:
+        seen: T_patient_ref_plate from so many camera ``frames``. scanned: the same plate in the scan.
+    """
     match = scanned.match
     notes = (
         f"{len(match.pairs)} of {len(plate.beads_mm)} beads of {plate.name} matched, fit {scanned.fit.fre_mm:.3f} mm rms",
         f"{len(match.extra)} other beads and {len(scanned.search.others)} other pieces of metal in view",
-        f"{len(sightings)} camera frames with plate and patient reference",
+        f"{frames} camera frames with plate and patient reference",
     )
     return Registration(seen @ scanned.plate_from_ct, "marker plate", scanned.fit, scanned.fle, notes)
 

@@ -20,8 +20,7 @@ from planning_core.registration.refusals import (
     StalePoseError,
     TrackingError,
 )
-from planning_core.registration.target_error import uncertain_pose
-from planning_core.registration.uncertain import UncertainTransform
+from planning_core.registration.uncertain import UncertainTransform, adjoint, point_jacobian
 
 PLATE, REFERENCE, TRACKER = "plate", "patient_ref", "tracker"
 
@@ -55,6 +54,48 @@ def marker_covariance(config: TrackerConfig, averaged: int = 1) -> FloatArray:
     """(3, 3) mm² in ``tracker``: one marker's error after averaging so many frames; part of it never averages out."""
     share = config.systematic_share + (1 - config.systematic_share) / averaged
     return np.diag(np.square(config.fle_mm)) * share + np.eye(3) * config.reference_calibration_mm**2
+
+
+def camera_covariance(points_mm: FloatArray, shared: FloatArray, alone: FloatArray, wavelength_mm: float) -> FloatArray:
+    """(3n, 3n) mm² of what a camera says of markers at points (n, 3) of its frame.
+
+    Waves of one length and any direction: neighbours correlate as sin x / x, x = 2π distance / wavelength.
+
+    Args:
+        shared: (3, 3) mm² of the smooth error of its volume. alone: (3, 3) mm² of each marker's own.
+    """
+    apart = np.linalg.norm(points_mm[:, None] - points_mm[None], axis=2)
+    return np.asarray(np.kron(np.sinc(2 * apart / wavelength_mm), shared) + np.kron(np.eye(len(points_mm)), alone))
+
+
+def relative_covariance(
+    sighting: Sighting, plate_mm: FloatArray, reference_mm: FloatArray, config: TrackerConfig, averaged: int
+) -> FloatArray:
+    """(6, 6) of T_patient_ref_plate: what all markers' errors do to both fits together, to first order.
+
+    Part of a camera's error changes smoothly over its volume and is nearly the same for markers that stand close: it moves both
+    tools alike and all but cancels (``camera_covariance``).
+
+    Args:
+        plate_mm, reference_mm: (m, 3) markers of each tool in its own frame. averaged: frames that were averaged.
+    """
+    plate, reference = sighting.plate.pose, sighting.reference.pose
+    fits = [_fit(plate.apply(plate_mm), 1.0), _fit(reference.apply(reference_mm), -1.0)]
+    points = np.vstack([placed for placed, _ in fits])
+    gain = np.hstack([gain for _, gain in fits])
+    one = np.diag(np.square(config.fle_mm))
+    shared = config.systematic_share * config.shared_share
+    alone = config.systematic_share - shared + (1 - config.systematic_share) / averaged
+    own = one * alone + np.eye(3) * config.reference_calibration_mm**2
+    noise = camera_covariance(points, one * shared, own, config.shared_wavelength_mm)
+    seen = adjoint(reference.inverse()) @ gain
+    return np.asarray(seen @ noise @ seen.T)
+
+
+def _fit(points: FloatArray, sign: float) -> tuple[FloatArray, FloatArray]:
+    """The points (n, 3), and (6, 3n): turn about the tracker's origin and shift of a fit, from their errors."""
+    jacobian = point_jacobian(points).reshape(-1, 6)
+    return points, np.asarray(sign * np.linalg.pinv(jacobian), dtype=np.float64)
 
 
 def plate_in_reference(
@@ -96,11 +137,8 @@ def plate_in_reference(
             limit_mm=config.max_spread_mm,
         )
     mean = _mean(relative, plate_mm)
-    fle = marker_covariance(config, len(sightings))
-    last = sightings[-1]
-    reference = uncertain_pose(last.reference.pose, reference_markers_mm, fle)
-    plate = uncertain_pose(last.plate.pose, plate_markers_mm, fle)
-    return UncertainTransform(mean, (reference.inverse() @ plate).covariance)
+    covariance = relative_covariance(sightings[-1], plate_markers_mm, reference_markers_mm, config, len(sightings))
+    return UncertainTransform(mean, covariance)
 
 
 def _mean(transforms: Sequence[RigidTransform], points: FloatArray) -> RigidTransform:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import attrs
 import numpy as np
 import scipy.ndimage as ndi
@@ -161,8 +164,8 @@ def corridors(vertebra: Vertebra, others: tuple[Vertebra, ...]) -> dict[Side, Co
     width = float(np.ptp(ends.x[anterior]))
     from_ct = [v.ct_lps_from_vertebra.inverse() @ vertebra.ct_lps_from_vertebra for v in others]
     half_way = max(float(back_mm.max() + half_voxel) / 2, 2.0) / 2
-    found = {}
-    for side, sign in ((Side.LEFT, 1.0), (Side.RIGHT, -1.0)):
+
+    def one(side: Side, sign: float) -> Corridor:
         empty = Corridor(
             side,
             sign,
@@ -192,8 +195,11 @@ def corridors(vertebra: Vertebra, others: tuple[Vertebra, ...]) -> dict[Side, Co
         voxel = np.maximum(2 * np.round(vertebra.voxel_mm[::-1] / 2 / fine.grid.spacing_mm[::-1]).astype(int) + 1, 1)
         sure = DistanceField(ndi.maximum_filter(fine.values, tuple(voxel), mode="nearest"), fine.grid)
         empty = attrs.evolve(empty, fine=fine, sure=sure)
-        found[side] = attrs.evolve(empty, centre=gates[empty.depth(gates).argmax()])
-    return found
+        return attrs.evolve(empty, centre=gates[empty.depth(gates).argmax()])
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        sides = {side: pool.submit(one, side, sign) for side, sign in ((Side.LEFT, 1.0), (Side.RIGHT, -1.0))}
+    return {side: corridor.result() for side, corridor in sides.items()}
 
 
 def _map(shape: tuple[int, ...], columns: np.ndarray, values: FloatArray) -> FloatArray:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import attrs
 import numpy as np
 
@@ -82,11 +85,11 @@ def plan_trajectories(
     Raises:
         NoSafePathError: none on either side.
     """
-    setting, found = prepared(spine, level, cement, ct, config)
+    setting, beside = prepared(spine, level, cement, ct, config)
     config = setting.config
-    attempts: list[tuple[Side, PathKind, Attempt]] = []
-    for side, corridor in found.items():
-        attempts.extend((side, kind, attempt) for kind, attempt in _side(setting, corridor))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        tried = pool.map(lambda corridor: _side(setting, corridor), beside.values())
+    attempts = [(side, kind, attempt) for side, of_side in zip(beside, tried, strict=True) for kind, attempt in of_side]
     paths = [a.path for _, _, a in attempts if a.path is not None]
     refused = tuple(f"{side.value} {kind.value}: {a.why}" for side, kind, a in attempts if a.path is None)
     if not paths:

@@ -76,7 +76,7 @@ def test_an_interface_changes_the_fingerprint_and_a_module_does_not(monkeypatch,
 
 def test_a_built_workspace_is_not_built_again(monkeypatch, tmp_path):
     monkeypatch.setattr(ros, "BUILT", tmp_path / "built.json")
-    monkeypatch.setattr(ros, "prepare", lambda: None)
+    monkeypatch.setattr(ros, "prepare_room", lambda: None)
     monkeypatch.setattr(ros, "installed_ros", lambda: None)
     monkeypatch.setattr(ros, "prepare_packages", lambda underlay: None)
     monkeypatch.setattr(ros, "fingerprint", lambda underlay: "same")

@@ -12,6 +12,7 @@ from hardware_sim.patient import FractureSpec, PatientSpec, generate
 from planning_core.anatomy.levels import VertebraLevel
 
 ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def pkp_plan(*arguments, cwd):
@@ -21,7 +22,7 @@ def pkp_plan(*arguments, cwd):
         capture_output=True,
         text=True,
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=ENVIRONMENT,
         stdin=subprocess.DEVNULL,
     )
     return run, json.loads(run.stdout) if run.stdout else None

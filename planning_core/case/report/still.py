@@ -6,7 +6,9 @@ back to front in every pixel. Parts are few and closed, so this needs no graphic
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from matplotlib.colors import to_rgb
@@ -35,7 +37,9 @@ def still_picture(parts: Sequence[Part], centre: FloatArray, size: tuple[int, in
     Args:
         centre: (3,) ct_lps mm. size: pixels, width and height of each view. half_mm: half the height shown.
     """
-    shown = np.concatenate([still(parts, centre, np.array(towards), size, half_mm) for _, towards in VIEWS], axis=1)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        views = pool.map(lambda view: still(parts, centre, np.array(view[1]), size, half_mm), VIEWS)
+    shown = np.concatenate(list(views), axis=1)
     figure = plt.figure(figsize=(shown.shape[1] / DPI, shown.shape[0] / DPI), dpi=DPI, facecolor=PAPER)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.imshow(shown, interpolation="nearest")

@@ -12,10 +12,14 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
     ],
+    package_data={NAME: ["tools/*.json"]},
     install_requires=["setuptools"],
     zip_safe=True,
     maintainer="OpenPKP maintainers",
     maintainer_email="maintainers@openpkp.example",
     description="OpenPKP: optical tracker and registration",
     license="Apache-2.0",
+    entry_points={
+        "console_scripts": ["tracker = pkp_navigation.tracker:main", "registration = pkp_navigation.registration:main"],
+    },
 )

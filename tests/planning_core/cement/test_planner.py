@@ -68,9 +68,9 @@ def test_the_same_spine_gives_the_same_plan():
     np.testing.assert_array_equal(again.defect.vertices, fractured().defect.vertices)
 
 
-def test_a_lone_vertebra_is_planned_from_its_own_proportions_and_sent_to_review():
+def test_a_lone_vertebra_is_planned_from_the_shape_model_and_sent_to_review():
     plan = plan_cement(spine(VERSE012_MASK, "L1"), L1)
-    assert plan.template == "typical proportions"
+    assert plan.template == "shape model"
     assert plan.verdict is not Verdict.ACCEPT
 
 

@@ -49,3 +49,14 @@ def test_a_resampled_grid_covers_the_same_box():
 def test_a_grid_with_oblique_axes_that_are_not_orthonormal_is_refused():
     with pytest.raises(ValueError, match="orthonormal"):
         Grid((2, 2, 2), [1, 1, 1], [0, 0, 0], [[1, 0.1, 0], [0, 1, 0], [0, 0, 1]])
+
+
+def test_axes_give_the_places_of_all_voxels_to_the_last_bit():
+    grid = Grid((4, 3, 5), [0.7, 1.1, 0.3], [-3.3, 2.7, 11.1])
+    np.testing.assert_array_equal(np.stack(np.broadcast_arrays(*grid.axes()), axis=-1), grid.all_points())
+
+
+def test_a_turned_grid_has_no_axes_of_its_frame():
+    turned = Grid((4, 3, 5), [1, 1, 1], [0, 0, 0], np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]))
+    with pytest.raises(ValueError, match="turned"):
+        turned.axes()

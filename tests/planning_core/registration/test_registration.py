@@ -11,6 +11,7 @@ from planning_core.registration.config import AcceptanceConfig
 from planning_core.registration.plate import Plate
 from planning_core.registration.refusals import MirroredPlateError, PlateNotFoundError, RefusedRegistrationError
 from planning_core.registration.registration import find_plate
+from planning_core.registration.uncertain import UncertainTransform
 from tests.planning_core.registration.rooms import PLATE, scanned, tracker_from
 from tests.planning_core.registration.strategies import REFERENCE_MARKERS, cloud, covariances, pose, sightings
 
@@ -73,6 +74,21 @@ def test_every_reason_against_it_is_named(room, registration, check, word):
     with pytest.raises(RefusedRegistrationError) as caught:
         decision.require()
     assert caught.value.reasons == list(decision.reasons)
+
+
+def test_a_plan_carried_from_another_scan_counts_its_error_at_the_target_and_not_at_the_check_point(room, registration):
+    move = RigidTransform.from_parts("ct_lps", "preop_lps", np.eye(3), [5.0, -3, 2])
+    planned = move.inverse().apply(room.target)
+    check = touched(room, room.target + [0, 20, 10])
+    own = judge(registration, room.target, check)
+    exact = judge(registration, planned, check, carried=UncertainTransform.exact(move))
+    assert exact.predicted.bound95_mm == pytest.approx(own.predicted.bound95_mm)
+    loose = UncertainTransform(move, np.diag([0, 0, 0, 1, 1, 1]) * 0.8**2)
+    decision = judge(registration, planned, check, carried=loose)
+    assert decision.predicted.rms_mm == pytest.approx(np.hypot(own.predicted.rms_mm, 0.8 * np.sqrt(3)))
+    assert decision.check_mm == own.check_mm
+    assert [r for r in decision.reasons if "to expect at the target" in r]
+    assert not decision.accepted
 
 
 def test_a_target_too_far_away_is_refused_by_its_predicted_error_alone(room, registration):

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from tests.ros2.running import need_ros, ros_node, until
 
 pytestmark = pytest.mark.ros
+WATCHED = ("tracker", "arm", "injector", "registration", "verification")
 
 
 @pytest.fixture
@@ -91,32 +92,14 @@ def small_ct(folder):
     return path
 
 
-def recorded(folder):
+def by_topic(folder):
     """Decoded messages by topic, from files that may not have been ended."""
-    from mcap.exceptions import EndOfFile
-    from mcap.records import Channel, Message, Schema
-    from mcap.stream_reader import StreamReader
-    from mcap_ros2.decoder import DecoderFactory
+    from pkp_supervisor.record_reader import recorded
 
-    factory, by_topic = DecoderFactory(), {}
-    for path in sorted(folder.glob("*.mcap")):
-        schemas, channels, decoders = {}, {}, {}
-        with path.open("rb") as file:
-            try:
-                for r in StreamReader(file).records:
-                    if isinstance(r, Schema):
-                        schemas[r.id] = r
-                    elif isinstance(r, Channel):
-                        channels[r.id] = r
-                    elif isinstance(r, Message):
-                        channel = channels[r.channel_id]
-                        decode = decoders.get(channel.schema_id)
-                        if decode is None:
-                            decode = decoders[channel.schema_id] = factory.decoder_for("cdr", schemas[channel.schema_id])
-                        by_topic.setdefault(channel.topic, []).append(decode(r.data))
-            except EndOfFile:
-                pass
-    return by_topic
+    found = {}
+    for one in recorded(folder):
+        found.setdefault(one.topic, []).append(one.message)
+    return found
 
 
 def test_up_in_order_ingest_and_down_in_reverse(room, ros, tmp_path):
@@ -142,17 +125,17 @@ def test_up_in_order_ingest_and_down_in_reverse(room, ros, tmp_path):
     until(lambda: cts and cts[-1].ct_sha256 == result.ct.ct_sha256, whole.clients.spin)
 
     goal = PlanCase.Goal(source=str(tmp_path / "ct.nii.gz"), case_path=str(tmp_path / "case"), level="L1", timeout=60.0)
-    result, status, _ = do(whole, node, PlanCase, names.PLAN_CASE, goal, cancel_when=lambda stages: "segment" in stages)
+    result, status, _ = do(whole, node, PlanCase, names.PLAN_CASE, goal, cancel_when=bool)
     assert (status, result.error_code, result.plan.plan_hash) == (5, "cancelled", "")
     refused, _, _ = do(whole, node, PlanCase, names.PLAN_CASE, PlanCase.Goal(timeout=float("nan")))
     assert refused is None
 
     whole.end()
     assert [c.process.returncode for c in whole.children] == [0, 0, 0, 0]
-    by_topic = recorded(tmp_path / "run/record")
-    assert by_topic[names.CT][-1].ct_sha256 == cts[-1].ct_sha256
-    assert by_topic[names.STATE_COMMAND][-1].command == 0
-    assert {b.node for b in by_topic[names.HEARTBEAT]} >= {"/ct_ingest", "/supervisor", "/planner", "/recorder"}
+    heard = by_topic(tmp_path / "run/record")
+    assert heard[names.CT][-1].ct_sha256 == cts[-1].ct_sha256
+    assert heard[names.STATE_COMMAND][-1].command == 0
+    assert {b.node for b in heard[names.HEARTBEAT]} >= {"/ct_ingest", "/supervisor", "/planner", "/recorder"}
 
 
 def test_a_killed_supervisor_comes_back_latched_and_says_where_it_was(room, ros, tmp_path):
@@ -164,9 +147,7 @@ def test_a_killed_supervisor_comes_back_latched_and_says_where_it_was(room, ros,
     node, _ = ros
     safety, commands = listen(node, SafetyState, names.SAFETY), listen(node, StateCommand, names.STATE_COMMAND)
     speak = node.create_publisher(Heartbeat, names.HEARTBEAT, 10)
-    node.create_timer(
-        0.05, lambda: [speak.publish(Heartbeat(node=f"/{n}", healthy=True)) for n in ("tracker", "arm", "injector")]
-    )
+    node.create_timer(0.05, lambda: [speak.publish(Heartbeat(node=f"/{n}", healthy=True)) for n in WATCHED])
 
     first = room("supervisor")
     first.start()
@@ -221,7 +202,7 @@ def test_a_killed_recorder_leaves_a_readable_record(room, ros, tmp_path):
     until(lambda: states and states[-1].messages > 150, send)
     child(one, "recorder").process.send_signal(signal.SIGKILL)
     child(one, "recorder").process.wait()
-    frames = [m.frame_number for m in recorded(tmp_path / "run/record")[names.TOOLS]]
+    frames = [m.frame_number for m in by_topic(tmp_path / "run/record")[names.TOOLS]]
     assert len(frames) > 5
     assert frames == list(range(frames[0], frames[-1] + 1))
 

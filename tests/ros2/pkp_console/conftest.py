@@ -1,6 +1,8 @@
 """The console's application on a case that was planned once, asked without a network; signed in as anybody."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -82,13 +84,42 @@ class HereJudge:
         self.alive = False
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def case_id():
     return "case-" + "a1" * 5
 
 
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory, planned, case_id):  # noqa: F811
+    """The planned case's folder, written once: each test gets a copy."""
+    from pkp_console.view_files import write_view_files
+
+    from planning_core.case import audit
+    from planning_core.case.exports import write_surfaces
+    from planning_core.case.folder import Case
+
+    subject, plan = planned
+    case = Case(tmp_path_factory.mktemp("filled") / case_id)
+    case.write("plan.json", plan.to_json().encode())
+    case.write("input/ct.nii", b"not looked at here")
+    case.write("input/source.json", json.dumps({"name": "ct.nii", "series": None}).encode())
+    write_view_files(case, subject.ct)
+    write_surfaces(case, {"L1_body": subject.surfaces["L1_body"]})
+    audit.record(case.path, "planned", plan_hash=plan.plan_hash)
+    return case.path
+
+
+@pytest.fixture(scope="session")
+def prepared_level(planned):  # noqa: F811
+    from planning_core.anatomy.levels import VertebraLevel
+    from planning_core.trajectory.planner import prepared
+
+    subject, _ = planned
+    return prepared(subject.spine, VertebraLevel.L1, None, subject.ct)
+
+
 @pytest.fixture
-def console(web, tmp_path, planned, case_id):  # noqa: F811
+def console(web, tmp_path, filled, case_id, prepared_level):
     from argon2 import PasswordHasher
     from pkp_console.app import make_app
     from pkp_console.config import ConsoleConfig
@@ -97,22 +128,11 @@ def console(web, tmp_path, planned, case_id):  # noqa: F811
     from pkp_console.live import LiveStore
     from pkp_console.room import EmptyRoom
     from pkp_console.users import PLACE, Role, Users
-    from pkp_console.view_files import write_view_files
 
     from planning_core.anatomy.levels import VertebraLevel
-    from planning_core.case import audit
-    from planning_core.case.exports import write_surfaces
     from planning_core.case.folder import Case
-    from planning_core.trajectory.planner import prepared
 
-    subject, plan = planned
-    case = Case(tmp_path / "cases" / case_id)
-    case.write("plan.json", plan.to_json().encode())
-    case.write("input/ct.nii", b"not looked at here")
-    case.write("input/source.json", json.dumps({"name": "ct.nii", "series": None}).encode())
-    write_view_files(case, subject.ct)
-    write_surfaces(case, {"L1_body": subject.surfaces["L1_body"]})
-    audit.record(case.path, "planned", plan_hash=plan.plan_hash)
+    case = Case(Path(shutil.copytree(filled, tmp_path / "cases" / case_id)))
     config = ConsoleConfig(cases=tmp_path / "cases", upload_bytes=200_000, unpacked_bytes=1_000_000, upload_files=50)
     users = Users(config.cases / PLACE, PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     for name, role in (
@@ -123,7 +143,7 @@ def console(web, tmp_path, planned, case_id):  # noqa: F811
     ):
         users.change_pin(name, users.set_one_time(name, role), PINS[name])
     desk = Desk.of(config, users, LiveStore(), NoPlanner(), EmptyRoom())
-    bench = Bench(case, VertebraLevel.L1, *prepared(subject.spine, VertebraLevel.L1, None, subject.ct))
+    bench = Bench(case, VertebraLevel.L1, *prepared_level)
     judges = Judges(1, lambda wanted: desk.store.case(wanted), lambda ground: HereJudge(bench))
     import attrs
 

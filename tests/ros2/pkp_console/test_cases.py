@@ -139,7 +139,7 @@ def test_approval_binds_name_pin_and_hash_and_is_in_the_chain(console, case_id, 
     good = {"plan_hash": plan.plan_hash, "pin": PINS["operator"]}
     assert console.hand("planner").post(path, good).status_code == 403
     assert operator.post(path, {**good, "pin": "000000"}).json()["code"] == "wrong_pin"
-    assert operator.post(path, {**good, "plan_hash": "0" * 64}).json()["code"] == "no_such_revision"
+    assert operator.post(path, {**good, "plan_hash": "0" * 64}).json()["code"] == "no_plan"
     answer = operator.post(path, good).json()
     assert answer["approved"]
     assert answer["supervisor"] == "absent"

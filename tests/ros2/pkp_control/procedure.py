@@ -11,6 +11,7 @@ from pkp_control.alignment import AlignmentState, Verification, Verifier
 from pkp_control.branches import choose, turned_about_axis
 from pkp_control.compensation import CompensationConfig, CompensationState, Compensator, Goal, Permit, ToolSample, locate_tracker
 from pkp_control.kinematics import ArmKinematics, ArmModel
+from pkp_control.sight_error import Markers
 from scipy.spatial.transform import Rotation
 
 from hardware_sim.arm import ArmConfig, SimulatedArm
@@ -21,6 +22,7 @@ PERIOD_S = 0.008
 PLAN_HASH = "plan-1"
 PLATE = np.array([[-60.0, -45, 0], [60, -50, 0], [50, 45, 10], [-55, 50, 0]])
 CROSS = np.array([[0.0, 50, 0], [-45, 5, 0], [40, 0, 12], [5, -45, 0]])
+MARKERS = Markers(CROSS, PLATE)
 KINEMATICS: dict[str, ArmKinematics] = {}
 
 
@@ -205,7 +207,7 @@ def prepare(
         PatientMotion(motion or PatientMotionConfig(), seed),
         tracker,
         compensator,
-        Verifier(goal, tool_from_tip),
+        Verifier(goal, tool_from_tip, MARKERS),
         kin.world_from_base,
         world_from_patient,
         goal,

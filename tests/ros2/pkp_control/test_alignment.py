@@ -8,6 +8,7 @@ from pkp_control.alignment import AlignmentConfig, AlignmentState, Verifier
 from pkp_control.compensation import Goal, ToolSample
 
 from planning_core.geometry import RigidTransform
+from tests.ros2.pkp_control.procedure import MARKERS
 
 PATIENT = RigidTransform.from_parts("tracker", "patient_ref", np.eye(3), [0.0, 0.0, 1400.0])
 PLATE = RigidTransform.from_parts("tracker", "robot_ref", np.eye(3), [60.0, -120.0, 1380.0])
@@ -38,7 +39,7 @@ def feed(verifier: Verifier, frames: range, off_mm: float = 0.0, deg: float = 0.
 
 
 def test_a_guide_in_place_is_verified_after_the_hold_time_not_before() -> None:
-    verifier = Verifier(GOAL, TOOL)
+    verifier = Verifier(GOAL, TOOL, MARKERS)
     assert feed(verifier, range(1, 55)) is AlignmentState.NOT_VERIFIED
     assert feed(verifier, range(55, 70)) is AlignmentState.VERIFIED
     answer = verifier.verification(69 / 60 + 0.015)
@@ -48,10 +49,10 @@ def test_a_guide_in_place_is_verified_after_the_hold_time_not_before() -> None:
 
 
 def test_errors_are_those_of_entry_target_and_axis() -> None:
-    off = Verifier(GOAL, TOOL).errors(PATIENT, moved(PLATE, np.array([0.3, 0.0, 0.0])))
+    off = Verifier(GOAL, TOOL, MARKERS).errors(PATIENT, moved(PLATE, np.array([0.3, 0.0, 0.0])))
     np.testing.assert_allclose(np.linalg.norm(off, axis=1), [0.3, 0.3, 0.0], atol=1e-9)
     # a turn about the plate acts over its lever: 90 mm aside, 90 + 55 and 90 + 105 mm along
-    turned = Verifier(GOAL, TOOL).errors(PATIENT, moved(PLATE, np.zeros(3), 0.5))
+    turned = Verifier(GOAL, TOOL, MARKERS).errors(PATIENT, moved(PLATE, np.zeros(3), 0.5))
     levers = np.hypot(90.0, [145.0, 195.0]) * 2 * np.sin(np.deg2rad(0.25))
     np.testing.assert_allclose(np.linalg.norm(turned, axis=1), [*levers, 0.5], atol=1e-9)
 
@@ -59,7 +60,7 @@ def test_errors_are_those_of_entry_target_and_axis() -> None:
 @settings(deadline=None, max_examples=8)
 @given(off=st.floats(1.0, 20.0), noise=st.floats(0.0, 0.5), rows=st.integers(70, 110))
 def test_a_guide_off_by_a_millimetre_or_more_is_never_verified(off: float, noise: float, rows: int) -> None:
-    verifier = Verifier(GOAL, TOOL)
+    verifier = Verifier(GOAL, TOOL, MARKERS)
     for frame in range(1, rows + 1):
         assert feed(verifier, range(frame, frame + 1), off_mm=off, noise_mm=noise) is AlignmentState.NOT_VERIFIED
 
@@ -67,14 +68,14 @@ def test_a_guide_off_by_a_millimetre_or_more_is_never_verified(off: float, noise
 @settings(deadline=None, max_examples=5)
 @given(deg=st.floats(1.0, 10.0))
 def test_an_axis_off_by_a_degree_is_never_verified(deg: float) -> None:
-    assert feed(Verifier(GOAL, TOOL), range(1, 100), deg=deg) is AlignmentState.NOT_VERIFIED
+    assert feed(Verifier(GOAL, TOOL, MARKERS), range(1, 100), deg=deg) is AlignmentState.NOT_VERIFIED
 
 
 @settings(deadline=None, max_examples=10)
 @given(keep=st.lists(st.booleans(), min_size=80, max_size=110))
 def test_too_few_frames_are_never_enough(keep: list[bool]) -> None:
     """Whichever frames are missing, VERIFIED means 45 of the last second's and no gap above 0.1 s."""
-    verifier, config = Verifier(GOAL, TOOL), AlignmentConfig()
+    verifier, config = Verifier(GOAL, TOOL, MARKERS), AlignmentConfig()
     sent = []
     for frame, sends in enumerate(keep, start=1):
         if sends:
@@ -89,7 +90,7 @@ def test_too_few_frames_are_never_enough(keep: list[bool]) -> None:
 
 
 def test_violation_ends_it_at_once() -> None:
-    verifier = Verifier(GOAL, TOOL)
+    verifier = Verifier(GOAL, TOOL, MARKERS)
     assert feed(verifier, range(1, 80)) is AlignmentState.VERIFIED
     # one gross frame, or a millimetre and a half for a few
     assert feed(verifier, range(80, 81), off_mm=5.0) is AlignmentState.NOT_VERIFIED
@@ -99,7 +100,7 @@ def test_violation_ends_it_at_once() -> None:
 
 
 def test_silence_ends_it_and_the_hold_begins_anew() -> None:
-    verifier = Verifier(GOAL, TOOL)
+    verifier = Verifier(GOAL, TOOL, MARKERS)
     assert feed(verifier, range(1, 80)) is AlignmentState.VERIFIED
     assert verifier.verification(79 / 60 + 0.2).state is AlignmentState.NOT_VERIFIED
     assert feed(verifier, range(85, 120)) is AlignmentState.NOT_VERIFIED
@@ -115,7 +116,7 @@ def _pair(
     "what", ["patient lost", "tool lost", "frozen", "swapped", "other frames", "future", "nan", "wrong frame name"]
 )
 def test_a_doubtful_frame_ends_it(what: str) -> None:
-    verifier = Verifier(GOAL, TOOL)
+    verifier = Verifier(GOAL, TOOL, MARKERS)
     assert feed(verifier, range(1, 80)) is AlignmentState.VERIFIED
     stamp, good = 80 / 60, moved(PLATE, np.array([0.0, 0.0, 1e-3]))
     patient, tool = _pair(80, stamp, PATIENT, good)
@@ -141,7 +142,7 @@ def test_a_doubtful_frame_ends_it(what: str) -> None:
 
 
 def test_a_replayed_frame_is_no_frame() -> None:
-    verifier = Verifier(GOAL, TOOL)
+    verifier = Verifier(GOAL, TOOL, MARKERS)
     feed(verifier, range(1, 80))
     samples = verifier.verification(79 / 60 + 0.015).samples
     verifier.observe(*_pair(79, 79 / 60, PATIENT, PLATE), 79 / 60 + 0.02)

@@ -164,6 +164,58 @@ def test_a_click_meant_for_the_stop_before_does_nothing():
         go(state, events.Acknowledge(OPERATOR, 1))
 
 
+IN_INJECT = one_side("left")[:5]
+
+
+@pytest.mark.parametrize("happenings", [one_side("left")[:4], IN_INJECT])
+def test_with_the_pin_in_and_the_registration_lost_the_way_on_is_out(happenings):
+    state = go(State(), *TO_APPROACH, *happenings, events.RegistrationSeen(HASH, False, 9.9, "moved"))
+    assert (state.phase, state.reason) == (Phase.STOPPED, "registration: moved")
+    rearm = events.Rearm(OPERATOR, 1, HASH)
+    with pytest.raises(RearmRefusedError):
+        go(state, rearm)
+    acknowledged = go(state, events.Acknowledge(OPERATOR, 1))
+    with pytest.raises(WrongPlanError):
+        go(acknowledged, attrs.evolve(rearm, plan_hash="b" * 64))
+    out = go(acknowledged, rearm)
+    assert (out.phase, out.motion_permitted, out.flow_permitted) == (Phase.WITHDRAW, True, False)
+    assert (out.sides_done, out.inserted) == (("left",), False)
+    assert not go(out, advance(Phase.APPROACH, 1)).motion_permitted
+
+
+def test_a_silent_tracker_keeps_nobody_on_the_pin():
+    state = go(State(), *TO_APPROACH, *IN_INJECT, events.DevicesSeen(("tracker",)), events.Acknowledge(OPERATOR, 1))
+    out = go(state, events.Rearm(OPERATOR, 1, HASH))
+    assert (out.phase, out.motion_permitted) == (Phase.WITHDRAW, True)
+    # heard again, a stop in injection asks for the check as ever, and goes on injecting
+    with pytest.raises(RearmRefusedError):
+        go(state, events.DevicesSeen(()), events.Rearm(OPERATOR, 1, HASH))
+
+
+def test_withdrawal_goes_on_without_tracker_or_registration():
+    state = go(State(), *TO_APPROACH, *one_side("left"), events.DevicesSeen(("tracker",)))
+    state = go(state, events.RegistrationSeen(HASH, False, 9.9))
+    assert (state.phase, state.motion_permitted) == (Phase.WITHDRAW, True)
+    stop = go(state, events.Stop("operator", "button"), events.Acknowledge(OPERATOR, 1))
+    assert not stop.motion_permitted
+    again = go(stop, events.Rearm(OPERATOR, 1, HASH))
+    assert (again.phase, again.sides_done, again.motion_permitted) == (Phase.WITHDRAW, ("left",), True)
+
+
+def test_without_the_pin_in_a_lost_registration_leads_nowhere_that_moves():
+    state = go(State(), *TO_APPROACH, *one_side("left")[:3], events.RegistrationSeen(HASH, False, 9.9))
+    back = go(state, events.Acknowledge(OPERATOR, 1), events.Rearm(OPERATOR, 1, HASH))
+    assert (back.phase, back.motion_permitted, back.flow_permitted) == (Phase.VERIFY, False, False)
+
+
+@pytest.mark.parametrize(
+    ("phase", "name"), [(Phase.VERIFY, "verification"), (Phase.INSERT, "verification"), (Phase.REGISTER, "registration")]
+)
+def test_who_judges_must_be_heard_where_it_judges(phase, name):
+    state = attrs.evolve(go(State(), *TO_APPROACH), phase=phase)
+    assert go(state, events.DevicesSeen((name,))).reason == f"watchdog: {name} not heard"
+
+
 def test_a_second_stop_undoes_the_acknowledgement():
     state = go(stopped(), events.Acknowledge(OPERATOR, 1), events.Stop("operator", "again"), now_s=12.0)
     assert (state.acknowledged_by, state.checked_s, state.stopped_in) == ("", None, Phase.APPROACH)
@@ -182,12 +234,12 @@ TIMES = st.floats(-5.0, 1.0)
 class NothingMovesAfterAStop(RuleBasedStateMachine):
     """Keeps its own, simpler book of what a re-arm needs, and asks a guard for motion and flow after every input."""
 
-    @initialize(begun=st.booleans())
+    @initialize(begun=st.sampled_from([(), TO_APPROACH, (*TO_APPROACH, *IN_INJECT)]))
     def start(self, begun):
         self.now_s, self.state, self.sequence = 10.0, State(), 0
         self.guards = {kind: CommandGuard(Limits(("x",), [-1.0], [1.0])) for kind in ("motion", "flow")}
-        self.stopped_s, self.acknowledged, self.checked_s, self.hash = None, False, None, ""
-        self.tell(*(TO_APPROACH if begun else ()))
+        self.stopped_s, self.acknowledged, self.checked_s, self.hash, self.in_bone = None, False, None, "", False
+        self.tell(*begun)
 
     def tell(self, *happenings):
         for event in happenings:
@@ -202,6 +254,8 @@ class NothingMovesAfterAStop(RuleBasedStateMachine):
     def book(self, event, before):
         if self.state.epoch > before.epoch:
             self.stopped_s, self.acknowledged, self.checked_s, self.hash = self.now_s, False, None, before.plan_hash
+            if not before.latched:
+                self.in_bone = before.inserted
         elif isinstance(event, events.Acknowledge):
             self.acknowledged = True
         elif isinstance(event, events.RegistrationSeen) and self.stopped_s is not None:
@@ -214,7 +268,11 @@ class NothingMovesAfterAStop(RuleBasedStateMachine):
             registered = before.registered_s is not None
             assert self.acknowledged
             assert event.plan_hash == self.hash
-            assert not registered or (self.checked_s is not None and self.now_s - self.checked_s <= 60.0)
+            out = self.state.phase is Phase.WITHDRAW  # where no way of going wrong depends on a registration
+            assert not registered or out or (self.checked_s is not None and self.now_s - self.checked_s <= 60.0)
+            if out and before.stopped_in is not Phase.WITHDRAW:
+                assert self.in_bone
+                assert not registered or "tracker" in before.silent
             self.stopped_s = None
 
     @rule(dt=st.sampled_from([0.01, 0.3, 30.0]))
@@ -292,6 +350,7 @@ class NothingMovesAfterAStop(RuleBasedStateMachine):
             assert self.stopped_s is None
             assert not state.latched
             assert state.approved_by
+            assert state.registered_s is not None or (kind == "motion" and state.phase is Phase.WITHDRAW)
 
     @invariant()
     def motion_and_flow_never_go_together(self):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
-from pkp_planning.worker import CancelledError, RefusedError
+from pkp_lifecycle.worker import CancelledError, RefusedError
 
 from pkp_console.refusals import BusyError, NoSuchError
 from planning_core.errors import PkpError

@@ -20,9 +20,11 @@ from pkp_console.store import REQUEST
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.modelling import model_spine
 from planning_core.anatomy.vertebra import Side
+from planning_core.case import audit
 from planning_core.case.folder import Case
+from planning_core.case.moved import path_of, revised
 from planning_core.case.plan import path_record
-from planning_core.case.revision import find_plan, keep, path_of, revised, stored_plan
+from planning_core.case.revisions import keep, newest, open_plan
 from planning_core.errors import PkpError
 from planning_core.pipeline import NEIGHBOURS, read, segment
 from planning_core.request import Request
@@ -82,7 +84,7 @@ class Bench:
             NotPlannedHereError: how it was planned is not known. PkpError: a refusal of planning_core.
         """
         case = Case(Path(ground.case_path))
-        place, plan = case.path / REQUEST, stored_plan(case.path)
+        place, plan = case.path / REQUEST, newest(case.path)
         if plan is None or not place.is_file():
             raise NotPlannedHereError(
                 "this case was not planned in the console: plan it again here to move its paths", missing="request"
@@ -100,7 +102,7 @@ class Bench:
 
     def answer(self, move: Move) -> dict[str, Any]:
         """The moved path's numbers; with ``keep`` also the hash of the revision."""
-        plan, _ = find_plan(self.case, move.plan_hash)
+        plan = open_plan(self.case.path, move.plan_hash)
         if plan.level != self.level.value:
             raise NotPlannedHereError("this plan is of another level than the case now holds", missing="level")
         path = path_of(plan, move.side, move.kind)
@@ -117,7 +119,8 @@ class Bench:
         if move.keep:
             with self.case.writing():
                 new = revised(plan, path.side, path.kind, moved)
-                keep(self.case, new, "revised", of=plan.plan_hash, by=move.by)
+                keep(self.case, new)
+                audit.record(self.case.path, "revised", level=new.level, plan_hash=new.plan_hash, of=plan.plan_hash, by=move.by)
             result["plan_hash"] = new.plan_hash
         return result
 

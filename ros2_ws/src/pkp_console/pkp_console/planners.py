@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from pkp_planning.worker import run_in_process
+from pkp_lifecycle.worker import run_in_process
 
 from pkp_console.work import ImportJob, PlanJob, import_ct, plan_case
 

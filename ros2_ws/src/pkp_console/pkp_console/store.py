@@ -12,7 +12,7 @@ import attrs
 from pkp_console.refusals import NoSuchError
 from planning_core.case.folder import Case
 from planning_core.case.plan import Plan
-from planning_core.case.revision import FOLDER, stored_plan
+from planning_core.case.revisions import kept, newest
 from planning_core.errors import PkpError
 
 SOURCE = "input/source.json"
@@ -86,11 +86,11 @@ class CaseStore:
             "has_ct": self.source(case) is not None,
             "thumbnail": (case.path / VIEW / "thumbnail.png").is_file(),
             "plan": None,
-            "revisions": len(list((case.path / FOLDER).glob("*/plan.json"))),
+            "revisions": max(0, len(kept(case.path)) - 1),
             "problem": None,
         }
         try:
-            plan = stored_plan(case.path)
+            plan = newest(case.path)
         except PkpError as error:
             return {**facts, "problem": error.as_dict()}
         return {**facts, "plan": None if plan is None else headline(plan)}
@@ -101,19 +101,6 @@ class CaseStore:
         if not place.is_file():
             return []
         return [e for e in (_parsed(line) for line in place.read_text(encoding="utf-8").splitlines()) if e is not None]
-
-    def plans(self, case: Case) -> list[tuple[Plan, Path]]:
-        """Every sealed plan of a case that is what it was sealed as: the case's own first, then the revisions."""
-        folders = [case.path, *sorted((case.path / FOLDER).glob("*"), key=lambda p: p.stat().st_mtime)]
-        found: dict[str, tuple[Plan, Path]] = {}
-        for folder in folders:
-            try:
-                plan = stored_plan(folder)
-            except PkpError:
-                continue
-            if plan is not None:
-                found.setdefault(plan.plan_hash, (plan, folder))
-        return list(found.values())
 
 
 def headline(plan: Plan) -> dict[str, Any]:

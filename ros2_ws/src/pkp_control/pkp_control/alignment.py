@@ -2,7 +2,9 @@
 
 Both tools are taken from the same frame, so the patient's motion cancels. Single poses scatter (0.25 mm RMS of the camera, times
 the lever from marker to path), therefore a limit acts on a short mean at once, on a single pose only when it is gross, and on the
-mean of the whole hold time with its own uncertainty added. Anything doubtful means: not verified.
+mean of the whole hold time. VERIFIED asks that the mean's whole ellipsoid of uncertainty lies within the limits: what stays in
+both poses however long one averages (``sight_error``), the mean's scatter, and the motion seen meanwhile. Anything doubtful
+means: not verified.
 """
 
 from __future__ import annotations
@@ -13,9 +15,11 @@ from enum import StrEnum
 import attrs
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
+from scipy.special import ndtri
 
 from pkp_control.compensation import PATIENT, TOOL, TRACKER, Goal, ToolSample
 from pkp_control.kinematics import TIP
+from pkp_control.sight_error import Markers, SightConfig, constant_covariances, farthest
 from planning_core.errors import InputError
 from planning_core.geometry import RigidTransform
 
@@ -32,10 +36,10 @@ class AlignmentConfig(BaseModel):
     fresh_s: float = Field(0.10, gt=0, description="oldest newest frame, and the longest gap between two")
     short_samples: int = Field(9, ge=1, description="frames of the short mean that revokes at once: 0.15 s")
     gross_factor: float = Field(2.5, ge=1, description="a single frame beyond limit times this revokes by itself")
-    systematic_mm: float = Field(
-        0.15, ge=0, description="assumed: what averaging cannot remove (tracker's trueness, tool calibration)"
+    confidence: float = Field(
+        0.99, ge=0.9, lt=1, description="that a guide off by the limit or more, at entry or target, is not called VERIFIED"
     )
-    coverage: float = Field(2.0, ge=0, description="standard errors added to the mean")
+    sight: SightConfig = Field(default_factory=SightConfig, description="what averaging cannot remove")
 
 
 class AlignmentState(StrEnum):
@@ -47,7 +51,12 @@ class AlignmentState(StrEnum):
 
 @attrs.frozen
 class Verification:
-    """The state at one time, with its reason and the means over the hold time (None without samples)."""
+    """The state at one time, with its reason and the means over the hold time (None without samples).
+
+    Args:
+        bounds: (entry mm, target mm, angle degrees) that the truth stays below at the confidence asked for.
+        held_s: without violation so far.
+    """
 
     state: AlignmentState
     reason: str
@@ -56,11 +65,15 @@ class Verification:
     target_mm: float | None
     angle_deg: float | None
     plan_hash: str
+    bounds: tuple[float, float, float] | None = None
+    held_s: float = 0.0
 
 
 @attrs.frozen(eq=False)
 class _Frame:
     stamp_s: float
+    patient: RigidTransform
+    tool: RigidTransform
     errors: np.ndarray  # (3, 3): at entry mm, at target mm, axis difference in degrees
 
 
@@ -70,16 +83,22 @@ class Verifier:
     Args:
         goal: the plan's guide on the patient.
         tool_from_tip: ``T_robot_ref_guide_tip``.
+        markers: of both tools.
         config: limits.
     """
 
-    def __init__(self, goal: Goal, tool_from_tip: RigidTransform, config: AlignmentConfig | None = None) -> None:
+    def __init__(
+        self, goal: Goal, tool_from_tip: RigidTransform, markers: Markers, config: AlignmentConfig | None = None
+    ) -> None:
         if (tool_from_tip.dst, tool_from_tip.src) != (TOOL, TIP):
             raise InputError(f"T_{TOOL}_{TIP} is needed, got T_{tool_from_tip.dst}_{tool_from_tip.src}")
-        self.goal, self.config, self._tool = goal, config or AlignmentConfig(), tool_from_tip
+        self.goal, self.config, self._tool, self._markers = goal, config or AlignmentConfig(), tool_from_tip, markers
+        self._times = float(ndtri(self.config.confidence))
         self._frames: deque[_Frame] = deque(maxlen=4096)
         self._frame_number, self._since_s = -1, -np.inf
         self._last: np.ndarray | None = None
+        self._bounded: tuple[int, float] | None = None
+        self._bounds_now: tuple[float, float, float] | None = None
 
     def observe(self, patient: ToolSample, tool: ToolSample, now_s: float) -> None:
         """Both tools of one frame. A frame that does not serve ends a verification; a replayed or late one is no frame at all."""
@@ -103,7 +122,7 @@ class Verifier:
         if self._last is not None and (poses == self._last).all(axis=(1, 2)).any():
             return self._revoke()  # a pose equal to the last bit is not a measurement
         self._last = poses
-        self._frames.append(_Frame(stamp_s, self.errors(patient.pose, tool.pose)))
+        self._frames.append(_Frame(stamp_s, patient.pose, tool.pose, self.errors(patient.pose, tool.pose)))
         while self._frames[0].stamp_s < stamp_s - config.hold_s - config.fresh_s:
             self._frames.popleft()
         short = np.mean([f.errors for f in list(self._frames)[-config.short_samples :]], axis=0)
@@ -138,18 +157,36 @@ class Verifier:
         config = self.config
         held = [f for f in self._frames if f.stamp_s >= max(self._since_s, self._frames[-1].stamp_s - config.hold_s)]
         means: tuple[float | None, float | None, float | None] = (None, None, None)
-        bounds = np.full(3, np.inf)
         if held:
-            stack = np.array([f.errors for f in held])
-            mean = np.linalg.norm(stack.mean(axis=0), axis=1)
-            spread = stack.std(axis=0).max(axis=1) / np.sqrt(len(held))
-            bounds = mean + config.coverage * spread + [config.systematic_mm, config.systematic_mm, 0.0]
+            mean = np.linalg.norm(np.mean([f.errors for f in held], axis=0), axis=1)
             means = (float(mean[0]), float(mean[1]), float(mean[2]))
-        reason = self._objection(now_s, len(held), bounds)
+        if self._bounded != (self._frame_number, self._since_s):
+            self._bounded, self._bounds_now = (self._frame_number, self._since_s), self._bounds(held)
+        bounds = self._bounds_now
+        reason = self._objection(now_s, held, bounds)
         state = AlignmentState.NOT_VERIFIED if reason else AlignmentState.VERIFIED
-        return Verification(state, reason or "held", len(held), *means, self.goal.plan_hash)
+        so_far = held[-1].stamp_s - self._since_s if held and np.isfinite(self._since_s) else 0.0
+        return Verification(state, reason or "held", len(held), *means, self.goal.plan_hash, bounds, max(0.0, so_far))
 
-    def _objection(self, now_s: float, samples: int, bounds: np.ndarray) -> str | None:
+    def _bounds(self, held: list[_Frame]) -> tuple[float, float, float] | None:
+        """How far the truth may be off, (entry mm, target mm, angle degrees); None before there is enough to say so.
+
+        The camera scatters anew in each frame, a guide or patient that moves does not: what neighbouring frames have in common
+        about the mean is motion, and the guide is anywhere within it.
+        """
+        if len(held) < self.config.least_samples:
+            return None
+        errors = np.array([f.errors for f in held])
+        left, count = errors - errors.mean(axis=0), len(held)
+        total = np.einsum("nra,nrb->rab", left, left) / (count - 1)
+        shared = np.mean([np.einsum("nra,nrb->rab", left[:-k], left[k:]) / (count - k) for k in _NEIGHBOURS], axis=0)
+        moving = _positive((shared + shared.transpose(0, 2, 1)) / 2)
+        depths = (self.goal.entry_mm, self.goal.target_mm)
+        constant = constant_covariances(held[-1].patient, held[-1].tool, self._tool, depths, self._markers, self.config.sight)
+        entry, target, angle = farthest(errors.mean(axis=0), constant + total / count + moving, self._times)
+        return float(entry), float(target), float(angle)
+
+    def _objection(self, now_s: float, held: list[_Frame], bounds: tuple[float, float, float] | None) -> str | None:
         config = self.config
         if not self._frames or not np.isfinite(self._since_s):
             return "no frames, or the last one was off the plan"
@@ -159,8 +196,8 @@ class Verifier:
             return f"newest frame is {now_s - newest:.3f} s old"
         if newest - self._since_s < config.hold_s - 1e-9:
             return f"held for {newest - self._since_s:.2f} of {config.hold_s:g} s"
-        if samples < config.least_samples:
-            return f"{samples} of {config.least_samples} frames"
+        if bounds is None:
+            return f"{len(held)} of {config.least_samples} frames"
         limits = (config.position_mm, config.position_mm, config.angle_deg)
         for name, bound, limit in zip(("entry mm", "target mm", "angle deg"), bounds, limits, strict=True):
             if not bound < limit:
@@ -169,3 +206,13 @@ class Verifier:
 
     def _revoke(self) -> None:
         self._since_s = -np.inf
+
+
+_NEIGHBOURS = (1, 2, 3)
+"""Frames apart: a servo and a breathing patient hardly change in 50 ms."""
+
+
+def _positive(covariances: np.ndarray) -> np.ndarray:
+    """(..., 3, 3) without negative variance, which chance alone makes."""
+    values, vectors = np.linalg.eigh(covariances)
+    return np.asarray(np.einsum("...ab,...b,...cb->...ac", vectors, np.maximum(values, 0.0), vectors))

@@ -85,20 +85,29 @@ class ApproachPlan:
         Raises:
             LineRefusedError: a joint would be too fast at the configured speed.
         """
-        curve = CubicSpline(self.line_mm[::-1], self.line[::-1])
-        ramp = AxisRamp(float(self.line_mm[0]), config.line_mm_s, config.line_mm_s2, limits.period_s)
-        ramp.target = 0.0
-        rows = [self.line[0]]
-        while ramp.position > 1e-6:
-            ramp.step(move=True)
-            rows.append(curve(max(0.0, ramp.position)))
-        setpoints = np.array(rows)
-        speed = np.abs(np.diff(setpoints, axis=0)).max(axis=0) / limits.period_s
-        if (speed > limits.speed_rad_s).any():
-            joint = int((speed / np.asarray(limits.speed_rad_s)).argmax())
-            reason = f"joint {joint + 1} would do {speed[joint]:.2f} rad/s, {limits.speed_rad_s[joint]} allowed"
-            raise LineRefusedError(f"the straight way is refused: {reason}", at_mm=float(self.line_mm[0]), reason=reason)
-        return setpoints
+        return timed_line(self.line, self.line_mm, limits, config)
+
+
+def timed_line(line: Joints, line_mm: Joints, limits: MotionLimits, config: ApproachConfig) -> Joints:
+    """(n, 6) rad, one a period, along ``line`` (m, 6) rad with ``line_mm`` (m,) still to go, falling to 0.
+
+    Raises:
+        LineRefusedError: a joint would be too fast at the configured speed.
+    """
+    curve = CubicSpline(line_mm[::-1], line[::-1])
+    ramp = AxisRamp(float(line_mm[0]), config.line_mm_s, config.line_mm_s2, limits.period_s)
+    ramp.target = 0.0
+    rows = [line[0]]
+    while ramp.position > 1e-6:
+        ramp.step(move=True)
+        rows.append(curve(max(0.0, ramp.position)))
+    setpoints = np.array(rows)
+    speed = np.abs(np.diff(setpoints, axis=0)).max(axis=0) / limits.period_s
+    if (speed > limits.speed_rad_s).any():
+        joint = int((speed / np.asarray(limits.speed_rad_s)).argmax())
+        reason = f"joint {joint + 1} would do {speed[joint]:.2f} rad/s, {limits.speed_rad_s[joint]} allowed"
+        raise LineRefusedError(f"the straight way is refused: {reason}", at_mm=float(line_mm[0]), reason=reason)
+    return setpoints
 
 
 def plan_approach(

@@ -8,7 +8,7 @@ import pinocchio as pin
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
 
-from pkp_control.kinematics import BASE, MM, ArmKinematics, Joints, checked_joints
+from pkp_control.kinematics import BASE, MM, PLATE, ArmKinematics, Joints, checked_joints
 from planning_core.errors import InputError, PkpError
 from planning_core.geometry import RigidTransform
 
@@ -49,6 +49,7 @@ class ClearanceConfig(BaseModel):
     general_mm: float = Field(20.0, ge=0, description="assumed; a UR5 at approach speed stops within a few millimetres")
     self_mm: float = Field(5.0, ge=0, description="assumed, between the arm's own bodies")
     guide_patient_mm: float = Field(3.0, ge=0, description="assumed, guide sleeve above the skin on its last straight way")
+    plate_patient_mm: float = Field(10.0, ge=0, description="assumed, marker plate beside it above the skin, on the same way")
 
 
 @attrs.frozen
@@ -143,4 +144,6 @@ class CollisionChecker:
             return config.self_mm
         if near_patient and {one, other} == {GUIDE, PATIENT_BODY}:
             return config.guide_patient_mm
+        if near_patient and {one, other} == {PLATE, PATIENT_BODY}:
+            return config.plate_patient_mm
         return config.general_mm

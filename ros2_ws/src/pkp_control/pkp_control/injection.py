@@ -136,7 +136,7 @@ def step(
         pushing = state.phase in (Phase.INJECTING, Phase.SETTLING) and permitted
         return state, InjectorCommand(pushing, state.flow_ml_s if pushing else 0.0)
     try:
-        seen = _see(state, now_s, reading, config)
+        seen = _see(state, now_s, reading, permitted, config)
     except (ClockStepError, CuringInputError):
         return halt(state, Stop.CLOCK, now_s), LEAVE
     why = _doubt(seen, now_s, reading, config)
@@ -160,7 +160,9 @@ def _account(state: InjectionState, reading: InjectorReading | None) -> Injectio
     return attrs.evolve(state, segment=segment, last=reading)
 
 
-def _see(state: InjectionState, now_s: float, reading: InjectorReading, config: InjectionConfig) -> InjectionState:
+def _see(
+    state: InjectionState, now_s: float, reading: InjectorReading, permitted: bool, config: InjectionConfig
+) -> InjectionState:
     """The state with everything measured taken in."""
     last, clock = state.last, state.clock
     assert last is not None
@@ -170,14 +172,15 @@ def _see(state: InjectionState, now_s: float, reading: InjectorReading, config: 
     clock = clock.look(clock.seen_s + max(now_s - state.seen_s, elapsed), reading.temperature_c)
     state = _account(state, reading)
     assert state.segment is not None
-    segment = attrs.evolve(state.segment, commanded_ml=state.segment.commanded_ml + state.flow_ml_s * elapsed)
+    segment = attrs.evolve(state.segment, commanded_ml=state.segment.commanded_ml + state.driven_ml_s * elapsed)
+    driven = state.flow_ml_s if permitted else 0.0  # what this reading's own telegram asked for, just before it
     leak = state.leak
     if leak is not None:
         # a plunger that does not follow lets pressure fall too, and that is no leak
         follows = reading.flow_ml_s >= 0.9 * state.flow_ml_s
         flow = state.flow_ml_s if follows else max(0.0, reading.flow_ml_s)
         leak = leak.look(reading.device_s, reading.pressure_kpa, flow, reading.compliance_ml_per_kpa, config)
-    return attrs.evolve(state, segment=segment, clock=clock, leak=leak, seen_s=now_s)
+    return attrs.evolve(state, segment=segment, clock=clock, leak=leak, seen_s=now_s, driven_ml_s=driven)
 
 
 def _doubt(state: InjectionState, now_s: float, reading: InjectorReading, config: InjectionConfig) -> Stop | None:

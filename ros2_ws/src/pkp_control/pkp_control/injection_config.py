@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from planning_core.errors import InputError
 
 
 class InjectionConfig(BaseModel):
@@ -56,3 +60,34 @@ class InjectionConfig(BaseModel):
     def tolerance_ml(self, planned_ml: float) -> float:
         """Required accuracy for a planned volume."""
         return max(self.least_tolerance_ml, self.share_tolerance * planned_ml)
+
+
+LEAST_PRESSURE_KPA = 10.0
+"""The device's own least pressure limit."""
+
+
+class LimitRefusedError(InputError):
+    """A limit of an order that leaves nothing to work with. Carries ``flow_ml_s`` and ``pressure_kpa``."""
+
+    code = "limit_refused"
+
+
+def limited(config: InjectionConfig, flow_ml_s: float, pressure_kpa: float) -> InjectionConfig:
+    """The configuration under an order's own limits, which can only lower it; 0 names none.
+
+    Raises:
+        LimitRefusedError: no number, or less than cement flows under.
+    """
+    flows = flow_ml_s == 0 or config.blocked_flow_ml_s <= flow_ml_s < math.inf
+    presses = pressure_kpa == 0 or LEAST_PRESSURE_KPA <= pressure_kpa < math.inf
+    if not (flows and presses):
+        raise LimitRefusedError(f"limits {flow_ml_s} ml/s, {pressure_kpa} kPa", flow_ml_s=flow_ml_s, pressure_kpa=pressure_kpa)
+    flow = min(flow_ml_s or config.flow_ml_s, config.flow_ml_s)
+    pressure = min(pressure_kpa or config.pressure_stop_kpa, config.pressure_stop_kpa)
+    lowered = {
+        "flow_ml_s": flow,
+        "start_flow_ml_s": min(config.start_flow_ml_s, flow),
+        "ease_kpa": config.ease_kpa * pressure / config.pressure_stop_kpa,
+        "pressure_stop_kpa": pressure,
+    }
+    return InjectionConfig(**{**config.model_dump(), **lowered})

@@ -33,7 +33,8 @@ from planning_core.errors import PkpError
 
 
 class InjectionCycle:
-    """One injector under control. ``state`` says everything; ``trouble`` is the last named error of the driver.
+    """One injector under control. ``state`` says everything; ``trouble`` is the last named error of the driver, ``reading`` its
+    last good reading, in any phase.
 
     Args:
         clock: monotonic seconds, the client's own. journal: where volumes are kept; its record is taken up at the start,
@@ -46,6 +47,7 @@ class InjectionCycle:
         self._client, self._journal, self._clock, self.config = client, journal, clock, config
         self.state: InjectionState = journal.recover()
         self.trouble: PkpError | None = None
+        self.reading: InjectorReading | None = None
         self._command: InjectorCommand = REST
         self._leave()  # whoever was in control before me may have died with the plunger moving
 
@@ -57,7 +59,7 @@ class InjectionCycle:
         """
         if self.state.phase not in (Phase.DISARMED, Phase.DONE):
             raise InjectionRefusedError(f"cannot arm while {self.state.phase.value}", phase=self.state.phase.value)
-        now = self._client.read()
+        now = self.reading = self._client.read()
         self.state, _ = step(self.state, self._clock(), now, False, None, self.config)  # the counter as it stands
         lacking = to_give(self.state, order, self.config)
         try:
@@ -76,7 +78,7 @@ class InjectionCycle:
             InjectionRefusedError: nothing stopped, or no name. InjectorError: the device does not clear.
         """
         cleared = acknowledge(self.state, operator, self._clock())
-        reading = self._client.acknowledge()
+        reading = self.reading = self._client.acknowledge()
         self.state, _ = step(cleared, self._clock(), reading, False, None, self.config)
         self._command = REST
         self._record()
@@ -89,6 +91,7 @@ class InjectionCycle:
         """
         pushing = self._command.run and permitted and stop is None
         reading, why = self._look(InjectorCommand(pushing, self._command.flow_ml_s if pushing else 0.0))
+        self.reading = reading or self.reading
         stop = stop or (why if self.state.phase in ARMED else None)
         was = self._command
         self.state, self._command = step(self.state, self._clock(), reading, permitted, stop, self.config)

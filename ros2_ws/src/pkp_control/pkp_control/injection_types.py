@@ -73,7 +73,7 @@ class Segment:
 
     Args:
         start_ml: reading's counter; start_given_ml: counter less storage. given_ml, counted_ml: since then.
-        commanded_ml: integral of the commanded flow over device time. peak_kpa: highest reading.
+        commanded_ml: integral over device time of the flow that the device had been told. peak_kpa: highest reading.
     """
 
     order: InjectionOrder
@@ -111,7 +111,8 @@ class InjectionState:
     Args:
         released: the switch was seen open since arming or since the last hold. target_ml: of this segment.
         entered_s: host time the phase began. seen_s: host time of the last good reading. easing_s: device time eased flow
-        fell below that of a blocked way.
+        fell below that of a blocked way. driven_ml_s: the flow that went out with the last good reading, which the device keeps
+        until the next.
     """
 
     phase: Phase = Phase.DISARMED
@@ -126,6 +127,7 @@ class InjectionState:
     last: InjectorReading | None = None
     leak: LeakWatch | None = None
     flow_ml_s: float = 0.0
+    driven_ml_s: float = 0.0
     easing_s: float | None = None
 
     @property

@@ -15,13 +15,15 @@ from builtin_interfaces.msg import Time
 from pkp_msgs.msg import Heartbeat
 from pydantic import BaseModel
 from rcl_interfaces.msg import ParameterDescriptor
-from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 
 from pkp_lifecycle import names
+from pkp_lifecycle.executor import quick_executor
 from pkp_lifecycle.parameters import checked
+from pkp_lifecycle.priority import go_first
 from planning_core.errors import PkpError
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -43,8 +45,11 @@ class PkpNode(LifecycleNode, Generic[Config]):
 
     NAME: ClassVar[str]
     CONFIG: ClassVar[type[BaseModel]]
-    HEARTBEAT_S: ClassVar[float] = 0.05
+    HEARTBEAT_S: ClassVar[float] = 0.1
     THREADS: ClassVar[int] = 1
+    URGENT: ClassVar[int] = 0
+    """Real-time priority where the system allows it: somebody stops when this node is late. No two busy ones share one, or each
+    waits for the other's whole time slice (100 ms)."""
 
     def __init__(self) -> None:
         super().__init__(self.NAME)
@@ -154,8 +159,10 @@ def main(node_class: Callable[[], PkpNode]) -> int:
         print(f"pkp: {error.message}", file=sys.stderr, flush=True)
         rclpy.shutdown()
         return REFUSED_STATUS
-    executor: Executor = MultiThreadedExecutor(node.THREADS) if node.THREADS > 1 else SingleThreadedExecutor()
+    executor: Executor = MultiThreadedExecutor(node.THREADS) if node.THREADS > 1 else quick_executor()
     executor.add_node(node)
+    if node.URGENT:
+        node.get_logger().info(go_first(node.URGENT))
     try:
         while not asked.is_set() and not _orphaned():
             executor.spin_once(timeout_sec=0.1)

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from pkp_lifecycle.node import PkpNode
+from pkp_lifecycle.worker import CancelledError, RefusedError, Work, run_in_process
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
 
-from pkp_planning.worker import CancelledError, RefusedError, Work, run_in_process
 from planning_core.errors import PkpError
 
 

@@ -1,4 +1,4 @@
-"""The planner node: reconstruction, and the whole planning walk; results lie in the case, by path and hash."""
+"""The planner node: reconstruction, cement, paths, and the whole planning walk; results lie in the case, by path and hash."""
 
 from __future__ import annotations
 
@@ -8,12 +8,24 @@ from typing import Any
 from pkp_lifecycle import names
 from pkp_lifecycle.node import KEPT, PkpNode
 from pkp_lifecycle.node import main as run
-from pkp_msgs.action import PlanCase, Reconstruct
+from pkp_lifecycle.worker import warm
+from pkp_msgs.action import PlanCase, PlanCement, PlanTrajectory, Reconstruct
 from pkp_msgs.msg import PlanReference
 from pydantic import BaseModel, ConfigDict, Field
 
 from pkp_planning.action_server import WorkServer
+from pkp_planning.level_work import CementFacts, LevelJob, PathFacts, cement_of, paths_of
 from pkp_planning.work import Job, PlanFacts, SegmentationFacts, plan_case, reconstruct
+
+HEAVY = (
+    "planning_core.pipeline",
+    "planning_core.anatomy.builtin",
+    "planning_core.anatomy.modelling",
+    "planning_core.cement.planner",
+    "planning_core.trajectory.planner",
+    "planning_core.case.contents",
+    "planning_core.imaging.ingest",
+)
 
 
 class PlannerConfig(BaseModel):
@@ -25,17 +37,20 @@ class PlannerConfig(BaseModel):
 
 
 class Planner(PkpNode[PlannerConfig]):
-    """Serves Reconstruct and PlanCase, one goal at a time."""
+    """Serves Reconstruct, PlanCement, PlanTrajectory and PlanCase, one goal at a time: one process is all four planners."""
 
     NAME, CONFIG, THREADS = "planner", PlannerConfig, 3
 
     def open(self) -> None:
         """Offer the actions."""
+        warm(*HEAVY)
         self._plan = self.create_publisher(PlanReference, names.PLAN, KEPT)
         busy = threading.Lock()
         timeout_s = self.config.timeout_s
         self._servers = [
             WorkServer(self, Reconstruct, names.RECONSTRUCT, reconstruct, _job, _fill_segmentation, busy, timeout_s),
+            WorkServer(self, PlanCement, names.PLAN_CEMENT, cement_of, _level_job, _fill_cement, busy, timeout_s),
+            WorkServer(self, PlanTrajectory, names.PLAN_TRAJECTORY, paths_of, _level_job, _fill_paths, busy, timeout_s),
             WorkServer(self, PlanCase, names.PLAN_CASE, plan_case, _job, self._fill_plan, busy, timeout_s),
         ]
 
@@ -59,6 +74,21 @@ class Planner(PkpNode[PlannerConfig]):
 def _job(goal: Any) -> tuple[Job]:
     product = goal.product if isinstance(goal, PlanCase.Goal) else ""
     return (Job(goal.source, goal.series, goal.ct_sha256, goal.case_path, goal.level, tuple(goal.at), product),)
+
+
+def _level_job(goal: Any) -> tuple[LevelJob]:
+    product = goal.product if isinstance(goal, PlanCement.Goal) else ""
+    return (LevelJob(goal.case_path, goal.segmentation_sha256, goal.level, product),)
+
+
+def _fill_cement(facts: CementFacts, result: PlanCement.Result) -> None:
+    result.recommended_volume, result.recommended_volume_low, result.recommended_volume_high = facts.recommended
+    result.deficit_volume, result.verdict, result.reasons = facts.deficit, facts.verdict, list(facts.reasons)
+
+
+def _fill_paths(facts: PathFacts, result: PlanTrajectory.Result) -> None:
+    result.sides, result.grades = list(facts.sides), list(facts.grades)
+    result.clearances, result.breach_probabilities = list(facts.clearances), list(facts.breach_probabilities)
 
 
 def _fill_segmentation(facts: SegmentationFacts, result: Reconstruct.Result) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
 from pkp_lifecycle.units import cubic_metres, metres, millimetres
 
 from planning_core.errors import InputError
+
+if TYPE_CHECKING:
+    from planning_core.case.plan import Plan
 
 Tell = Callable[[str], None]
 
@@ -20,6 +23,12 @@ class OtherCtError(InputError):
     """The CT is not the one that was ingested. Carries ``ingested`` and ``found``."""
 
     code = "other_ct"
+
+
+class OtherPlanError(InputError):
+    """The sealed plan is not the one that is meant. Carries ``what``, ``asked`` and ``held``."""
+
+    code = "other_plan"
 
 
 class BadPointError(InputError):
@@ -82,10 +91,16 @@ def ingest(source: str, series: str, tell: Tell) -> CtFacts:
     Raises:
         InputError: one of ``planning_core.imaging.refusals``.
     """
+    from planning_core.case.inputs import case_of, ct_series, ct_source, require_held
     from planning_core.imaging.ingest import load_ct
 
     tell("read")
-    ct = load_ct(Path(source), series or None)
+    case = case_of(Path(source))
+    if case is None:
+        ct = load_ct(Path(source), series or None)
+    else:  # a case's own link: what it leads to must still be the CT of that case
+        ct = load_ct(ct_source(case), series or ct_series(case))
+        require_held(case, ct.sha256)
     depth, rows, columns = (int(n) for n in ct.grid.shape)
     x, y, z = (metres(float(s)) for s in ct.grid.spacing_mm)
     return CtFacts(source, ct.sha256, (depth, rows, columns), (z, y, x), ct.warnings)
@@ -98,6 +113,7 @@ def reconstruct(job: Job, tell: Tell) -> SegmentationFacts:
         PkpError: a refusal of planning_core; OtherCtError: the CT changed since it was ingested.
     """
     from planning_core.case.folder import Case
+    from planning_core.case.inputs import link_ct
     from planning_core.pipeline import read, segment
 
     request = _request(job)
@@ -108,6 +124,7 @@ def reconstruct(job: Job, tell: Tell) -> SegmentationFacts:
     case = Case(Path(job.case_path))
     with case.writing():
         case.claim(ct.sha256, None)
+        link_ct(case, request.ct, request.series)
         tell("segment")
         found = segment(request, ct, case)
     kept = max((case.path / "stages").glob("segmentation-*.npz"), key=lambda p: p.stat().st_mtime_ns)
@@ -119,7 +136,7 @@ def reconstruct(job: Job, tell: Tell) -> SegmentationFacts:
 
 
 def plan_case(job: Job, tell: Tell) -> PlanFacts:
-    """The whole planning walk; the case folder is complete afterwards.
+    """The whole planning walk, or, without a source, the sealed plan that the case holds.
 
     Raises:
         PkpError: a refusal of planning_core; OtherCtError: the CT changed since it was ingested.
@@ -131,12 +148,39 @@ def plan_case(job: Job, tell: Tell) -> PlanFacts:
         _same(job, sha256)
         return Case(Path(job.case_path))
 
-    plan = run(_request(job), open_case, tell).plan
+    if not job.source:
+        tell("open")
+        return _facts(job, opened(job))
+    return _facts(job, run(_request(job), open_case, tell).plan)
+
+
+def opened(job: Job) -> Plan:
+    """The newest sealed plan of a case, its hash checked, if it is the one that is meant.
+
+    Raises:
+        NoPlanError, UnreadablePlanError, TamperedPlanError: of ``planning_core.case``.
+        OtherPlanError: of another level or product than asked for. OtherCtError: made from another CT.
+    """
+    from planning_core.anatomy.levels import VertebraLevel
+    from planning_core.case.revisions import open_plan
+
+    if not job.case_path:
+        raise InputError("no case folder was named")
+    plan = open_plan(Path(job.case_path))
+    level = VertebraLevel.parse(job.level).value if job.level else ""
+    for what, asked, held in (("level", level, plan.level), ("product", job.product, plan.product)):
+        if asked and asked != held:
+            raise OtherPlanError(f"the sealed plan is for {what} {held}, not {asked}", what=what, asked=asked, held=held)
+    _same(job, plan.ct_sha256 or "")
+    return plan
+
+
+def _facts(job: Job, plan: Plan) -> PlanFacts:
     return PlanFacts(
         case_path=str(Path(job.case_path).resolve()),
         plan_hash=plan.plan_hash,
         level=plan.level,
-        sides=tuple(path.side for path in plan.paths),
+        sides=tuple(dict.fromkeys(path.side for path in plan.paths)),  # a side may have several paths, the best first
         recommended_volume=cubic_metres(plan.recommended_ml),
         verdict=plan.verdict,
         reasons=plan.reasons,

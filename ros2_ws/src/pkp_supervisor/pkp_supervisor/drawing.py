@@ -43,7 +43,11 @@ def page() -> str:
         f"```mermaid\n{mermaid()}```\n\n"
         "A stop latches and counts up the epoch; goals and commands of an older epoch are void. Re-arm = an operator's\n"
         "acknowledgement of that very stop + a registration check measured since + the same plan hash. It starts nothing.\n"
-        "Before a registration was accepted there is nothing to check and nothing that may move.\n\n"
+        "Before a registration was accepted there is nothing to check and nothing that may move.\n"
+        "The way out is always open: withdraw moves straight back along the tool's own axis by the arm's joints alone (the arm\n"
+        "node enforces that), so it needs neither registration nor camera, and a stop in it is left without a check. With the\n"
+        "pin in and the registration lost, or the tracker silent, no check can pass: a stop in insert or inject is then left\n"
+        "into withdraw only, after acknowledgement and with the same plan.\n\n"
         f"{interlock_table()}"
     )
 

@@ -40,6 +40,7 @@ class RegistrationSeen:
     plan_hash: str
     accepted: bool
     measured_s: float
+    reason: str = ""
 
 
 @attrs.frozen

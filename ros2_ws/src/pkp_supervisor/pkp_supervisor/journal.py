@@ -40,6 +40,15 @@ def write(run_folder: Path, state: State) -> str:
     return audit.record(run_folder, EVENT, **facts(state))
 
 
+def note(run_folder: Path, event: str, **facts: Any) -> str:
+    """Append what changed nothing but must be known: evidence and refusals while a stop held. Never read back.
+
+    Raises:
+        BrokenAuditError: somebody edited the chain. OSError: it cannot be written.
+    """
+    return audit.record(run_folder, event, **facts)
+
+
 def restore(run_folder: Path, now_s: float) -> State | None:
     """Where the last supervisor of this run was, latched; None when the run is new or had not begun.
 

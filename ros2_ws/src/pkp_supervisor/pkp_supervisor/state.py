@@ -67,8 +67,9 @@ class State:
 
     @property
     def motion_permitted(self) -> bool:
-        """Whether the arm may move: phase, approval and registration, never while a stop is latched."""
-        return INTERLOCKS[self.phase].motion and bool(self.approved_by) and self.registered_s is not None
+        """Whether the arm may move: phase, approval and, but for the way out, registration; never while a stop is latched."""
+        lock = INTERLOCKS[self.phase]
+        return lock.motion and bool(self.approved_by) and (self.registered_s is not None or not lock.registered)
 
     @property
     def flow_permitted(self) -> bool:

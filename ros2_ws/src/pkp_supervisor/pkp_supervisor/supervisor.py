@@ -23,6 +23,8 @@ from pkp_supervisor.watchdogs import Watchdogs
 from pkp_supervisor.workflow import step
 from planning_core.errors import PkpError
 
+HELD_UP_PERIODS = 3
+
 
 class SupervisorConfig(BaseModel):
     """Parameters of the supervisor."""
@@ -30,9 +32,13 @@ class SupervisorConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     run_folder: str = Field(min_length=1, description="folder of this run's audit chain")
-    rate_hz: float = Field(50.0, ge=20, le=200, description="state command; devices refuse one older than 0.1 s")
-    watch: tuple[str, ...] = Field(("tracker", "arm", "injector"), description="nodes whose heartbeat is listened for")
-    watch_limit_s: float = Field(0.2, gt=0, le=0.5, description="longest silence of a node (assumed)")
+    rate_hz: float = Field(40.0, ge=20, le=200, description="state command; devices refuse one older than 0.1 s")
+    watch: tuple[str, ...] = Field(
+        ("tracker", "arm", "injector", "registration", "verification"), description="nodes whose heartbeat is listened for"
+    )
+    watch_limit_s: float = Field(
+        0.3, gt=0, le=0.5, description="longest silence of a node that beats ten times a second (assumed)"
+    )
     registration_check_s: float = Field(60.0, gt=0, le=300, description="age of the registration check at a re-arm (assumed)")
     verification_s: float = Field(0.5, gt=0, le=5, description="age of the verified pose at the step to insertion (assumed)")
 
@@ -47,6 +53,7 @@ class Supervisor(PkpNode[SupervisorConfig]):
     """The only writer of the state command."""
 
     NAME, CONFIG = "supervisor", SupervisorConfig
+    URGENT = 30
     SPEAK_OF_ALL = 5
     """Of so many state commands one comes with phase and safety state; a change always does."""
 
@@ -64,10 +71,12 @@ class Supervisor(PkpNode[SupervisorConfig]):
         restored = journal.restore(self._folder, time.monotonic())
         self._state = State() if restored is None else restored
         self._written: dict[str, Any] = {}
+        self._faults: dict[str, set[str]] = {}
         self._command = self.create_publisher(msg.StateCommand, names.STATE_COMMAND, LATEST)
         self._phase = self.create_publisher(msg.ProcedurePhase, names.PHASE, KEPT)
         self._safety = self.create_publisher(msg.SafetyState, names.SAFETY, KEPT)
         self._listen()
+        self._ticked_s = time.monotonic()
         self._timer = self.create_timer(1.0 / config.rate_hz, self._tick)
         self._timer.cancel()
         self._keep_record()
@@ -124,12 +133,22 @@ class Supervisor(PkpNode[SupervisorConfig]):
             self._state = step(before, event, time.monotonic(), self._fresh)
         except PkpError as error:
             self.get_logger().warning(f"{type(event).__name__} refused: {error.message}")
+            if before.latched:
+                self._note("refused", decision=type(event).__name__, code=error.code, why=error.message)
             return error
+        if before.latched and isinstance(event, events.RegistrationSeen):
+            self._note("registration", accepted=event.accepted, why=event.reason, epoch=before.epoch)
         if self._state.epoch != before.epoch or self._state.phase is not before.phase:
             self._say()
             self.get_logger().info(f"{before.phase.name.lower()} -> {self._state.phase.name.lower()} {self._state.reason}")
         self._keep_record()
         return None
+
+    def _note(self, what: str, **facts: Any) -> None:
+        try:
+            self._line = journal.note(self._folder, what, **facts)
+        except (OSError, PkpError) as error:
+            self.unhealthy = f"the audit chain cannot be written: {error}"
 
     def _keep_record(self) -> None:
         if journal.facts(self._state) == self._written:
@@ -144,7 +163,11 @@ class Supervisor(PkpNode[SupervisorConfig]):
                 self._take(events.Fault("audit", str(error)))
 
     def _tick(self) -> None:
-        self._take(self._watch.seen(time.monotonic(), self._expected))
+        # whoever was held up itself hears first what came meanwhile, and judges then; devices stop at our silence by themselves
+        now_s = time.monotonic()
+        held_up, self._ticked_s = now_s - self._ticked_s > HELD_UP_PERIODS / self.config.rate_hz, now_s
+        if not held_up:
+            self._take(self._watch.seen(now_s, self._expected, INTERLOCKS[self._state.phase].patience))
         self._say(everything=self._sequence % self.SPEAK_OF_ALL == 0)
 
     def _say(self, everything: bool = True) -> None:
@@ -155,19 +178,29 @@ class Supervisor(PkpNode[SupervisorConfig]):
             self._command.publish(command)
         if not everything:
             return
-        self._safety.publish(translate.safety_state(self._state, self._watch.ages(now_s), now_s, self._fresh, now))
+        self._safety.publish(
+            translate.safety_state(
+                self._state, self._watch.ages(now_s, INTERLOCKS[self._state.phase].patience), now_s, self._fresh, now
+            )
+        )
         self._phase.publish(translate.procedure_phase(self._state, now_s, self._fresh, now))
 
     def _on_heartbeat(self, beat: msg.Heartbeat) -> None:
-        self._watch.hear(beat.node.rsplit("/", 1)[-1], time.monotonic(), beat.healthy)
+        patient = INTERLOCKS[self._state.phase].patience > 1
+        self._watch.hear(beat.node.rsplit("/", 1)[-1], time.monotonic(), beat.healthy, patient)
 
     def _on_command(self, command: msg.StateCommand) -> None:
         if command.supervisor != self._identity and self._state.phase.name != "FAULT":
             self._take(events.Fault("supervisor", "another supervisor speaks"))
 
     def _on_device(self, state: msg.OperatingState) -> None:
-        if state.state == msg.OperatingState.FAULT and not self._state.latched:
-            self._take(events.Fault(state.device or "device", state.reason or "fault"))
+        """A fault is a stop; while one is latched each is taken once, so that none goes unseen and none counts on for ever."""
+        device, why = state.device or "device", state.reason or "fault"
+        if state.state != msg.OperatingState.FAULT:
+            self._faults.pop(device, None)
+        elif not self._state.latched or why not in self._faults.get(device, ()):
+            self._faults.setdefault(device, set()).add(why)
+            self._take(events.Fault(device, why))
 
     def _on_stop(self, request: srv.Stop.Request, response: srv.Stop.Response) -> srv.Stop.Response:
         self._take(events.Stop(request.source or "unnamed", request.reason or "no reason given"))

@@ -30,7 +30,9 @@ def ct(message: msg.CtReference) -> events.CtSeen:
 
 def registration(message: msg.RegistrationResult, monotonic: Monotonic) -> events.RegistrationSeen:
     """A registration or a check of one."""
-    return events.RegistrationSeen(message.plan.plan_hash, message.accepted, monotonic(message.header.stamp))
+    measured = monotonic(message.header.stamp)
+    why = "" if message.accepted else f"{message.error_code or 'refused'} {message.error_msg}".strip()
+    return events.RegistrationSeen(message.plan.plan_hash, message.accepted, measured, why)
 
 
 def verification(message: msg.VerificationState, monotonic: Monotonic) -> events.VerificationSeen:

@@ -37,16 +37,21 @@ class Watchdogs:
         self._limits = dict(limits_s)
         self._last = dict.fromkeys(limits_s, -math.inf)
 
-    def hear(self, name: str, now_s: float, healthy: bool = True) -> None:
-        """A source spoke; one that says it cannot work counts as silent at once. Unknown sources are ignored."""
-        if name in self._last:
-            self._last[name] = now_s if healthy else -math.inf
+    def hear(self, name: str, now_s: float, healthy: bool = True, patient: bool = False) -> None:
+        """A source spoke. One that says it cannot work counts as silent at once, or where one is ``patient`` as not heard.
 
-    def ages(self, now_s: float) -> tuple[Heard, ...]:
-        """All sources with their ages, s."""
-        return tuple(Heard(name, now_s - self._last[name], limit) for name, limit in self._limits.items())
+        Unknown sources are ignored.
+        """
+        if name in self._last and healthy:
+            self._last[name] = now_s
+        elif name in self._last and not patient:
+            self._last[name] = -math.inf
 
-    def seen(self, now_s: float, expected: tuple[str, ...] = ()) -> DevicesSeen:
+    def ages(self, now_s: float, patience: float = 1.0) -> tuple[Heard, ...]:
+        """All sources with their ages, s, and their limits times ``patience``."""
+        return tuple(Heard(name, now_s - self._last[name], patience * limit) for name, limit in self._limits.items())
+
+    def seen(self, now_s: float, expected: tuple[str, ...] = (), patience: float = 1.0) -> DevicesSeen:
         """The event for the workflow. ``expected``: sources without which no phase that needs them can be entered."""
-        silent = [h.name for h in self.ages(now_s) if h.silent]
+        silent = [h.name for h in self.ages(now_s, patience) if h.silent]
         return DevicesSeen(tuple(silent) + tuple(name for name in expected if name not in self._limits))

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from pkp_supervisor import events
-from pkp_supervisor.phases import INTERLOCKS, Phase
+from pkp_supervisor.phases import INTERLOCKS, PIN_IN, Phase
 from pkp_supervisor.refusals import (
     ApprovalRefusedError,
     ConditionsNotMetError,
@@ -117,8 +117,13 @@ def _advance(state: State, event: events.Advance, now_s: float, fresh: Freshness
     if event.to is Phase.PLAN:
         return attrs.evolve(state, plan=None, approved_by="")
     if event.to is Phase.WITHDRAW:
-        return attrs.evolve(state, sides_done=(*state.sides_done, state.side), inserted=False)
+        return _withdrawing(state)
     return state
+
+
+def _withdrawing(state: State) -> State:
+    done = state.sides_done if state.side in state.sides_done else (*state.sides_done, state.side)
+    return attrs.evolve(state, phase=Phase.WITHDRAW, sides_done=done, inserted=False)
 
 
 def _plan(state: State, event: events.PlanSeen, now_s: float, fresh: Freshness) -> State:
@@ -147,8 +152,8 @@ def _registration(state: State, event: events.RegistrationSeen, now_s: float, fr
         return state
     if not event.accepted:
         lost = attrs.evolve(state, registered_s=None, checked_s=None, verified_s=None)
-        at_work = not state.latched and state.phase not in (Phase.REGISTER, Phase.REPORT)
-        return _latch(lost, Phase.STOPPED, "registration: refused", now_s) if at_work else lost
+        at_work = not state.latched and state.phase not in (Phase.REGISTER, Phase.WITHDRAW, Phase.REPORT)
+        return _latch(lost, Phase.STOPPED, f"registration: {event.reason or 'refused'}", now_s) if at_work else lost
     if event.measured_s > now_s:
         return state  # from a clock that is not ours
     if state.latched:
@@ -222,7 +227,10 @@ def _acknowledge(state: State, event: events.Acknowledge, now_s: float, fresh: F
 
 
 def _rearm(state: State, event: events.Rearm, now_s: float, fresh: Freshness) -> State:
-    """Acknowledged, checked since the stop, same plan; before an approval there is nothing to check."""
+    """Acknowledged, checked since the stop, same plan; before an approval there is nothing to check.
+
+    With the pin in and no registration to go on by, the way on is out: no check could pass, and none is needed to go back.
+    """
     if not state.latched or state.stopped_in is None:
         raise WrongPhaseError("no stop is latched", phase=state.phase.name)
     _same_epoch(state, event.epoch)
@@ -230,14 +238,25 @@ def _rearm(state: State, event: events.Rearm, now_s: float, fresh: Freshness) ->
     lacking = []
     if not state.acknowledged_by or not event.operator:
         lacking.append("an operator's acknowledgement of this stop")
-    if state.registered_s is not None and not registration_checked(state, now_s, fresh):
+    out = _only_out(state)
+    if state.registered_s is not None and not out and not registration_checked(state, now_s, fresh):
         lacking.append(f"a registration check since the stop, at most {fresh.registration_check_s:g} s old")
     if lacking:
         raise RearmRefusedError(f"re-arm waits for: {' and '.join(lacking)}", waits_for=lacking)
     to = INTERLOCKS[state.stopped_in].after_rearm
-    return attrs.evolve(
+    armed = attrs.evolve(
         state, phase=to, stopped_in=None, reason="", acknowledged_by="", checked_s=None, verified_s=None, plunger_still=False
     )
+    return _withdrawing(armed) if out else armed
+
+
+def _only_out(state: State) -> bool:
+    """Whether a stop can be left into withdrawal alone: it was on its way out, or the pin is in and the registration is lost or
+    cannot be checked, as the tracker is silent."""
+    if state.stopped_in is Phase.WITHDRAW:
+        return True
+    in_bone = state.inserted and state.stopped_in in PIN_IN
+    return in_bone and (state.registered_s is None or "tracker" in state.silent)
 
 
 def registration_checked(state: State, now_s: float, fresh: Freshness) -> bool:

@@ -17,7 +17,7 @@ from planning_core import __version__
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.case import audit
 from planning_core.case.plan import DISCLAIMER
-from planning_core.case.revision import find_plan
+from planning_core.case.revisions import kept, open_plan
 from planning_core.cement.products import PRODUCTS
 from planning_core.errors import PkpError
 
@@ -67,7 +67,7 @@ def case(case_id: str, session: Viewing, desk: AtDesk) -> dict[str, Any]:
     surfaces = held.path / SURFACES
     return {
         **desk.store.summary(case_id),
-        "plans": [_told(plan_and_place[0], events) for plan_and_place in desk.store.plans(held)],
+        "plans": [_told(plan, events) for plan in kept(held.path)],
         "events": [{k: v for k, v in e.items() if k not in ("hash", "previous")} for e in events],
         "audit_problem": chain,
         "files": [name for name, (folder, file, _) in FILES.items() if (held.path / folder / file).is_file()],
@@ -78,14 +78,14 @@ def case(case_id: str, session: Viewing, desk: AtDesk) -> dict[str, Any]:
 @router.get("/cases/{case_id}/plans/{plan_hash}")
 def plan(case_id: str, plan_hash: str, session: Viewing, desk: AtDesk) -> dict[str, Any]:
     """One sealed plan, its hash checked."""
-    return find_plan(desk.store.case(case_id), plan_hash)[0].model_dump(mode="json")
+    return open_plan(desk.store.case(case_id).path, plan_hash).model_dump(mode="json")
 
 
 @router.get("/cases/{case_id}/compare/{first}/{second}")
 def compare(case_id: str, first: str, second: str, session: Viewing, desk: AtDesk) -> dict[str, Any]:
     """What differs between two plans of a case."""
-    held = desk.store.case(case_id)
-    return {"differences": differences(find_plan(held, first)[0], find_plan(held, second)[0])}
+    held = desk.store.case(case_id).path
+    return {"differences": differences(open_plan(held, first), open_plan(held, second))}
 
 
 @router.get("/cases/{case_id}/files/{name}", response_class=FileResponse)

@@ -17,7 +17,7 @@ from pkp_console.room import PlanPlace
 from pkp_console.work import PlanJob
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.case import audit
-from planning_core.case.revision import find_plan
+from planning_core.case.revisions import open_plan
 from planning_core.cement.products import find_product
 from planning_core.errors import InputError
 
@@ -119,7 +119,7 @@ def revise(case_id: str, asked: MoveQuestion, session: Planning, desk: AtDesk) -
 def approve(case_id: str, asked: Approval, session: Operating, desk: AtDesk) -> dict[str, Any]:
     """Sign a plan with name and PIN; told to the supervisor where one is, recorded in the case in any event."""
     case = desk.store.case(case_id)
-    plan, folder = find_plan(case, asked.plan_hash)
+    plan = open_plan(case.path, asked.plan_hash)
     desk.brake.check(session.name)
     try:
         desk.users.check(session.name, asked.pin)
@@ -132,7 +132,7 @@ def approve(case_id: str, asked: Approval, session: Operating, desk: AtDesk) -> 
     said: dict[str, Any] = {"supervisor": "absent"}
     if desk.room.supervised:
         sides = tuple(dict.fromkeys(p.side for p in plan.paths if p.kind == plan.paths[0].kind))
-        answer = desk.room.approve(PlanPlace(str(folder), plan.plan_hash, plan.level, sides), session.name, signature)
+        answer = desk.room.approve(PlanPlace(str(case.path), plan.plan_hash, plan.level, sides), session.name, signature)
         word = "accepted" if answer["accepted"] else "refused"
         said = {"supervisor": word, "error_code": answer["error_code"], "error_msg": answer["error_msg"]}
     event = "approval_refused" if said["supervisor"] == "refused" else "approved"

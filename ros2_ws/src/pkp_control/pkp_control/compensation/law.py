@@ -14,6 +14,7 @@ Every pause latches; only :meth:`Compensator.enable` ends it.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 
 import numpy as np
@@ -180,10 +181,24 @@ class Compensator:
         """Estimated distance of the tool's mid-path point from its wanted place, by the newest filtered measurements."""
         if not self._history:
             return np.inf
+        tip, wanted = self._tip_and_wanted()
+        return float(np.linalg.norm(((tip - wanted) @ _point(self._middle))[:3]))
+
+    def errors(self) -> tuple[float, float, float]:
+        """The same at the path's entry and target, mm, and between the axes, rad; infinite before joints were heard."""
+        if not self._history:
+            return np.inf, np.inf, np.inf
+        tip, wanted = self._tip_and_wanted()
+        entry, target = (
+            float(np.linalg.norm(((tip - wanted) @ _point(np.array([0.0, 0.0, depth])))[:3]))
+            for depth in (self.goal.entry_mm, self.goal.target_mm)
+        )
+        angle = float(np.arctan2(np.linalg.norm(np.cross(tip[:3, 2], wanted[:3, 2])), tip[:3, 2] @ wanted[:3, 2]))
+        return entry, target, angle
+
+    def _tip_and_wanted(self) -> tuple[Vector, Vector]:
         stamp_s, joints = self._history[-1]
-        tip = self.arm.tip_matrix(joints) @ self._unknown()
-        wanted = self._wanted_true(stamp_s, 0.0)
-        return float(np.linalg.norm((tip @ _point(self._middle) - wanted @ _point(self._middle))[:3]))
+        return self.arm.tip_matrix(joints) @ self._unknown(), self._wanted_true(stamp_s, 0.0)
 
     def _observe_patient(self, watch: Watch, sample: ToolSample, now_s: float) -> None:
         config, point = self.config, None
@@ -307,9 +322,12 @@ class Compensator:
     def _joints_at(self, time_s: float) -> Joints | None:
         if len(self._history) < 2 or not self._history[0][0] <= time_s <= self._history[-1][0]:
             return None
-        for (t0, q0), (t1, q1) in zip(reversed(list(self._history)[:-1]), reversed(list(self._history)[1:]), strict=True):
-            if t0 <= time_s <= t1:
-                return q0 + (q1 - q0) * (time_s - t0) / (t1 - t0)
+        later = self._history[-1]
+        for earlier in itertools.islice(reversed(self._history), 1, None):
+            if earlier[0] <= time_s:
+                share = (time_s - earlier[0]) / (later[0] - earlier[0])
+                return earlier[1] + (later[1] - earlier[1]) * share
+            later = earlier
         return None
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Callable
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 import attrs
 
+from pkp_lifecycle.priority import give_way
 from planning_core.errors import PkpError
 
 END_S = 2.0
@@ -61,11 +63,24 @@ Tell = Callable[[str], None]
 
 
 def _work(pipe: Connection, work: Work, arguments: tuple[Any, ...]) -> None:
+    give_way()
     try:
         answer = Answer(work(*arguments, lambda name: pipe.send(Stage(name))))
     except PkpError as error:
         answer = Answer(refusal=(error.code, error.message, error.data))
     pipe.send(answer)
+
+
+def _context() -> multiprocessing.context.ForkServerContext:
+    """Children fork from a server that has no threads: from the node itself they would copy the middleware's half alive."""
+    return multiprocessing.get_context("forkserver")
+
+
+def warm(*modules: str) -> None:
+    """Begin to import what the work will need, in the process that workers fork from, so that no work waits for imports."""
+    context = _context()
+    context.set_forkserver_preload(list(modules))
+    forkserver.ensure_running()
 
 
 def run_in_process(
@@ -76,7 +91,7 @@ def run_in_process(
     timeout_s: float,
     poll_s: float = 0.1,
 ) -> Any:
-    """Do ``work(*arguments, tell_stage)`` in a fresh process and wait for it.
+    """Do ``work(*arguments, tell_stage)`` in a process of its own and wait for it.
 
     Args:
         work: a function of a module (it is imported again there). tell: hears stage and elapsed s, at least once a second.
@@ -85,7 +100,7 @@ def run_in_process(
     Raises:
         RefusedError: the work's own refusal. CancelledError, TookTooLongError, WorkerDiedError: see there.
     """
-    context = multiprocessing.get_context("spawn")  # a fork would copy the middleware's threads half alive
+    context = _context()
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(theirs, work, arguments), daemon=True)
     process.start()

@@ -2,7 +2,7 @@ import os
 import threading
 
 import pytest
-from pkp_planning.worker import CancelledError, RefusedError, TookTooLongError, WorkerDiedError, run_in_process
+from pkp_lifecycle.worker import CancelledError, RefusedError, TookTooLongError, WorkerDiedError, run_in_process
 
 from planning_core.errors import InputError
 

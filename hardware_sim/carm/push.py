@@ -1,0 +1,57 @@
+"""Send a DICOM series to a peer by C-STORE, as a modality does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pynetdicom import AE, _config
+
+from planning_core.errors import PkpError
+
+_config.LOG_HANDLER_LEVEL = "none"
+_config.STORE_SEND_CHUNKED_DATASET = True  # files go out as they are, undecoded
+
+SILENCE_S = 60.0
+PDU_BYTES = 262_144
+
+
+class PushFailedError(PkpError):
+    """The peer did not take the series. Carries ``instances`` taken, and ``status`` of the answer that was not success."""
+
+    code = "push_failed"
+
+
+def push(folder: Path, host: str, port: int, title: str, called: str, abort_after: int | None = None) -> int:
+    """Send every file of a folder in one association; returns how many were taken.
+
+    Args:
+        title: our AE title. called: the peer's. abort_after: a fault: so many instances, then the association is aborted.
+
+    Raises:
+        PushFailedError: no association, or an instance that was not taken.
+    """
+    ae = AE(title)
+    ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = SILENCE_S
+    ae.maximum_pdu_size = PDU_BYTES
+    ae.add_requested_context(CTImageStorage, [ExplicitVRLittleEndian])
+    association = ae.associate(host, port, ae_title=called, max_pdu=PDU_BYTES)
+    if not association.is_established:
+        how = "rejected us" if association.is_rejected else "did not answer"
+        raise PushFailedError(f"{called} at {host}:{port} {how}", instances=0, status=None)
+    taken = 0
+    try:
+        for file in sorted(folder.iterdir()):
+            if taken == abort_after:
+                association.abort()
+                return taken
+            status = association.send_c_store(file).get("Status")
+            if status != 0:
+                said = f"nothing within {SILENCE_S:g} s" if status is None else f"status 0x{status:04X}"
+                raise PushFailedError(f"instance {taken + 1} was answered with {said}", instances=taken, status=status)
+            taken += 1
+        association.release()
+    finally:
+        if association.is_established:
+            association.abort()
+    return taken

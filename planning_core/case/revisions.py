@@ -1,0 +1,107 @@
+"""Plans that were sealed stay: a new plan of a case never takes the place of one that somebody may have approved."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from planning_core.case.folder import Case
+from planning_core.case.plan import Plan, TamperedPlanError
+from planning_core.errors import InputError
+
+FOLDER = "plans"
+NEWEST = "plan.json"
+DIGITS = 12
+
+
+class NoPlanError(InputError):
+    """The case holds no such plan. Carries ``case`` and ``asked`` (hash; empty: the newest)."""
+
+    code = "no_plan"
+
+
+class UnreadablePlanError(InputError):
+    """A plan file that is cut off or of another schema. Carries ``problems``."""
+
+    code = "unreadable_plan"
+
+
+def keep(case: Case, plan: Plan) -> None:
+    """``plans/<first digits of the hash>.json``; a revision that is there already is never written again.
+
+    Raises:
+        TamperedPlanError: see ``check``.
+    """
+    check(case, plan)
+    if not revision_path(case.path, plan.plan_hash).exists():
+        case.write(f"{FOLDER}/{plan.plan_hash[:DIGITS]}.json", plan.to_json().encode())
+
+
+def check(case: Case, plan: Plan) -> None:
+    """Refuse before anything is written where the revision of this hash was altered.
+
+    Raises:
+        TamperedPlanError: what stands under the plan's hash is something else.
+    """
+    place = revision_path(case.path, plan.plan_hash)
+    if place.exists() and place.read_bytes() != plan.to_json().encode():
+        raise TamperedPlanError("a kept revision of this plan was changed", stored=place.stem, computed=plan.plan_hash)
+
+
+def revision_path(case_path: Path, plan_hash: str) -> Path:
+    """Where the revision with this hash is kept."""
+    return case_path / FOLDER / f"{plan_hash[:DIGITS]}.json"
+
+
+def open_plan(case_path: Path, plan_hash: str = "") -> Plan:
+    """A sealed plan of a case, its hash checked.
+
+    Args:
+        plan_hash: which one; empty: the newest. A hash of another length than SHA-256's is no plan's.
+
+    Raises:
+        NoPlanError, UnreadablePlanError, TamperedPlanError: see there.
+    """
+    if plan_hash and (len(plan_hash) != 64 or not set(plan_hash) <= set("0123456789abcdef")):
+        raise NoPlanError(f"{plan_hash[:64]!r} is no SHA-256", case=case_path.name, asked=plan_hash[:64])
+    place = revision_path(case_path, plan_hash) if plan_hash else case_path / NEWEST
+    if plan_hash and not place.is_file():
+        place = case_path / NEWEST  # a case of before revisions were kept
+    plan = _read(place) if place.is_file() else None
+    if plan is None or (plan_hash and plan.plan_hash != plan_hash):
+        which = f"plan {plan_hash[:DIGITS]}…" if plan_hash else "sealed plan"
+        raise NoPlanError(f"the case holds no {which}", case=case_path.name, asked=plan_hash)
+    return plan
+
+
+def newest(case_path: Path) -> Plan | None:
+    """The newest sealed plan, None in a case that has none yet.
+
+    Raises:
+        UnreadablePlanError, TamperedPlanError: see there.
+    """
+    return open_plan(case_path) if (case_path / NEWEST).is_file() else None
+
+
+def kept(case_path: Path) -> list[Plan]:
+    """Every sealed plan of a case: the newest first, then the revisions as they were sealed; what was altered is left out."""
+    revisions = sorted((case_path / FOLDER).glob("*.json"), key=lambda p: p.stat().st_mtime_ns)
+    found: dict[str, Plan] = {}
+    for place in (case_path / NEWEST, *revisions):
+        if place.is_file():
+            with contextlib.suppress(UnreadablePlanError, TamperedPlanError):
+                plan = _read(place)
+                found.setdefault(plan.plan_hash, plan)
+    return list(found.values())
+
+
+def _read(place: Path) -> Plan:
+    try:
+        plan = Plan.model_validate_json(place.read_bytes())
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()][:5]
+        raise UnreadablePlanError(f"the plan cannot be read: {problems[0]}", problems=problems) from error
+    plan.verify()
+    return plan

@@ -1,0 +1,28 @@
+"""How a node asks the supervisor for a stop; its own device it stops by itself, before and whatever the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pkp_msgs.srv import Stop
+
+from pkp_lifecycle import names
+from pkp_lifecycle.node import PkpNode
+
+
+class StopAsker:
+    """Calls ``/supervisor/stop`` in the node's name, without waiting."""
+
+    def __init__(self, node: PkpNode[Any]) -> None:
+        self._node = node
+        self._client = node.create_client(Stop, names.STOP)
+
+    def ask(self, reason: str) -> None:
+        """Ask once; a supervisor that does not hear it is silent, and silence is a stop."""
+        self._node.get_logger().error(f"asks for a stop: {reason}")
+        if self._client.service_is_ready():
+            self._client.call_async(Stop.Request(source=self._node.get_name(), reason=reason))
+
+    def destroy(self) -> None:
+        """Let go."""
+        self._node.destroy_client(self._client)

@@ -1,0 +1,156 @@
+"""What the worker does with the scan: the plate's beads, the plan carried to it, the check bead. No ROS here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import numpy as np
+
+from planning_core.anatomy.label_file import LabelFileSegmenter
+from planning_core.anatomy.levels import VertebraLevel
+from planning_core.anatomy.modelling import model_spine
+from planning_core.anatomy.segmentation import SpineSegmentation
+from planning_core.anatomy.vertebra import Vertebra
+from planning_core.case.folder import Case
+from planning_core.case.plan import HeightsMm, Plan
+from planning_core.case.stage import kept_segmentation
+from planning_core.errors import InputError
+from planning_core.geometry import RigidTransform
+from planning_core.imaging.ingest import load_ct
+from planning_core.imaging.volume import CtVolume
+from planning_core.registration.beads import Bead
+from planning_core.registration.carry import Carried, carry_by_intensity
+from planning_core.registration.check_bead import CheckBeadConfig, choose_check_bead, other_beads
+from planning_core.registration.config import RegistrationConfig
+from planning_core.registration.plate import BUILT_IN, load_plate
+from planning_core.registration.registration import PlateInScan, find_plate
+from planning_core.registration.start_search import StartSearchConfig, find_start
+
+HEIGHT_MM = 0.5
+"""The model made anew may differ from the plan's by this; another vertebra differs by more, or lies elsewhere."""
+
+
+class OtherScanError(InputError):
+    """A CT that is not the one that was announced. Carries ``expected`` and ``found`` (SHA-256)."""
+
+    code = "other_scan"
+
+
+class NoPlanningCtError(InputError):
+    """The CT that the plan was made on is needed to carry the plan, and is not at hand. Carries ``needed`` (SHA-256)."""
+
+    code = "no_planning_ct"
+
+
+class CaseWithoutVertebraError(InputError):
+    """The case does not hold the vertebra that its plan is of. Carries ``level``."""
+
+    code = "case_without_vertebra"
+
+
+@attrs.frozen
+class ScanJob:
+    """What is to be looked at.
+
+    Args:
+        scan, scan_sha256: the scan in the room; the hash may be empty. case_path: of the plan.
+        planning_ct, planning_ct_sha256: what was ingested for planning; empty where nothing was. plate: file; empty: the ruler.
+    """
+
+    scan: str
+    scan_sha256: str
+    case_path: str
+    plan: Plan
+    planning_ct: str = ""
+    planning_ct_sha256: str = ""
+    plate: str = ""
+    check_bead: CheckBeadConfig = attrs.field(factory=CheckBeadConfig)
+
+
+@attrs.frozen(eq=False)
+class Examined:
+    """What the scan holds.
+
+    Args:
+        scanned: the plate in the scan. carried: from the plan's CT to the scan; ``None`` where they are one.
+        check: the bead to be touched, in the scan. ct_from_vertebra: T_ct_lps_vertebra_<level> in the plan's CT.
+        notes: sentences for the record.
+    """
+
+    scanned: PlateInScan
+    carried: Carried | None
+    check: Bead
+    ct_from_vertebra: RigidTransform
+    notes: tuple[str, ...]
+
+
+def examine(job: ScanJob, tell: Callable[[str], None]) -> Examined:
+    """Read the scan, find the plate in it, carry the plan to it, choose the check bead.
+
+    Raises:
+        PkpError: a refusal by name.
+    """
+    config = RegistrationConfig()
+    tell("reading")
+    scan = load_ct(Path(job.scan))
+    if job.scan_sha256 and scan.sha256 != job.scan_sha256:
+        raise OtherScanError("the scan is not the one that was announced", expected=job.scan_sha256, found=scan.sha256)
+    tell("beads")
+    scanned = find_plate(scan, load_plate(Path(job.plate) if job.plate else BUILT_IN), config)
+    other_beads(scanned, job.check_bead)  # without one there is nothing to wait for
+    tell("carrying the plan")
+    vertebra = planned_vertebra(Case(Path(job.case_path)), job.plan)
+    carried, notes = None, ("the plan was made on this scan",)
+    if scan.sha256 != job.plan.ct_sha256:
+        planning = _planning_ct(job)
+        start = find_start(planning, vertebra, scan, StartSearchConfig(), config.carry)
+        carried = carry_by_intensity(planning, vertebra, scan, start.place.transform, config.carry)
+        other = (
+            "no other place" if start.other_mm is None else f"the next place, {start.other_mm:.0f} mm away, by {start.other:.2f}"
+        )
+        notes = (f"{job.plan.level} found, correlating by {start.place.correlation:.2f}, {other}",)
+    target = np.mean([path.target_mm for path in job.plan.paths], axis=0)
+    check = choose_check_bead(
+        scanned, target if carried is None else carried.intraop_from_preop.transform.apply(target), job.check_bead
+    )
+    return Examined(scanned, carried, check, vertebra.ct_lps_from_vertebra, notes)
+
+
+def planned_vertebra(case: Case, plan: Plan) -> Vertebra:
+    """The plan's vertebra, modelled again from what the case keeps, and held against the plan's own measures.
+
+    Raises:
+        CaseWithoutVertebraError: the case keeps none, or one of other measures.
+    """
+    level = VertebraLevel.parse(plan.level)
+    segmentation = _segmentation(case)
+    if segmentation is None or level not in segmentation.levels:
+        raise CaseWithoutVertebraError(f"the case keeps no segmentation of {level.value}: plan it anew", level=level.value)
+    vertebra = model_spine(segmentation, None, [level], plan.configuration.anatomy).vertebrae[level]
+    now, then = HeightsMm.of(vertebra.heights), plan.heights_mm
+    away = max(abs(getattr(now, name) - getattr(then, name)) for name in HeightsMm.model_fields)
+    if not away <= HEIGHT_MM:
+        raise CaseWithoutVertebraError(
+            f"{level.value} as the case keeps it differs from the plan's by {away:.1f} mm in height: plan it anew",
+            level=level.value,
+        )
+    return vertebra
+
+
+def _segmentation(case: Case) -> SpineSegmentation | None:
+    labels = case.path / "labels.nii.gz"
+    kept = kept_segmentation(case)
+    return kept if kept is not None or not labels.is_file() else LabelFileSegmenter(labels).read()
+
+
+def _planning_ct(job: ScanJob) -> CtVolume:
+    if not job.planning_ct or job.planning_ct_sha256 != job.plan.ct_sha256:
+        raise NoPlanningCtError(
+            "the scan is not the plan's CT, and that CT is not the one ingested: ingest it again", needed=job.plan.ct_sha256
+        )
+    ct = load_ct(Path(job.planning_ct))
+    if ct.sha256 != job.plan.ct_sha256:
+        raise OtherScanError("the planning CT has changed since it was ingested", expected=job.plan.ct_sha256, found=ct.sha256)
+    return ct

@@ -1,0 +1,1 @@
+"""Simulated devices that speak ROS themselves, as a vendor's driver would."""

@@ -1,0 +1,255 @@
+"""What a person at the console does, one decision a method; ``./pkp up --auto`` and tests of the whole room use it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from pkp_lifecycle import names
+from pkp_lifecycle.node import KEPT
+from pkp_msgs import msg, srv
+from pkp_supervisor.phases import Phase
+from pkp_supervisor.workflow import signature
+from rclpy.action import ActionClient
+from rclpy.node import Node
+
+from planning_core.errors import PkpError
+
+SWITCH_S = 0.05
+"""Between two messages of the hold-to-run switch."""
+ANSWER_S = 10.0
+
+Spin = Callable[[float, Callable[[], bool]], bool]
+
+
+class StoppedError(PkpError):
+    """The procedure was stopped while something was awaited. Carries ``awaited``, ``phase`` and ``epoch``."""
+
+    code = "stopped"
+
+
+class NotDoneError(PkpError):
+    """A node refused or did not manage what was asked. Carries ``asked`` and ``refused_code``."""
+
+    code = "not_done"
+
+
+class NoAnswerError(PkpError):
+    """Nobody answered in time. Carries ``asked`` and ``timeout_s``."""
+
+    code = "no_answer"
+
+
+class Operator:
+    """Decides as fast as the evidence allows, and nothing that the supervisor or a node would refuse to a person.
+
+    Args:
+        node: of this process. spin: hears messages for so long or until a condition holds, and says whether it does.
+        identity: name under which decisions are recorded.
+    """
+
+    def __init__(self, node: Node, spin: Spin, identity: str = "auto") -> None:
+        self._node, self._spin, self.identity = node, spin, identity
+        self.phase: msg.ProcedurePhase | None = None
+        self.safety: msg.SafetyState | None = None
+        self.verification: msg.VerificationState | None = None
+        self.injector: msg.InjectorState | None = None
+        heard = (
+            (msg.ProcedurePhase, names.PHASE, KEPT, "phase"),
+            (msg.SafetyState, names.SAFETY, KEPT, "safety"),
+            (msg.VerificationState, names.VERIFICATION, 10, "verification"),
+            (msg.InjectorState, names.INJECTOR, 10, "injector"),
+        )
+        for kind, topic, qos, field in heard:
+            node.create_subscription(kind, topic, lambda message, field=field: setattr(self, field, message), qos)
+        self._patient: tuple[float, np.ndarray] | None = None
+        self._switch = node.create_publisher(msg.HoldToRun, names.HOLD_TO_RUN, 10)
+        self._pressed = msg.HoldToRun(operator_id=identity)
+        self._switch_timer = node.create_timer(SWITCH_S, self._send_switch)
+        self._clients: dict[str, Any] = {}
+        self._actions: dict[str, ActionClient] = {}
+
+    @property
+    def epoch(self) -> int:
+        """Number of stops so far."""
+        return 0 if self.safety is None else int(self.safety.epoch)
+
+    def wait(self, what: str, condition: Callable[[], bool], timeout_s: float) -> None:
+        """Until a condition holds.
+
+        Raises:
+            StoppedError: a stop was latched meanwhile. NoAnswerError: it did not hold in time.
+        """
+        if not self._spin(timeout_s, lambda: condition() or self._stopped()) or (self._stopped() and not condition()):
+            self._require_running(what)
+            raise NoAnswerError(f"{what}: not within {timeout_s:g} s", asked=what, timeout_s=timeout_s)
+
+    def call(self, kind: Any, name: str, **request: Any) -> Any:
+        """Ask a service; a refusal is raised.
+
+        Raises:
+            NoAnswerError, NotDoneError: see there.
+        """
+        if name not in self._clients:
+            self._clients[name] = self._node.create_client(kind, name)
+        client = self._clients[name]
+        if not self._spin(ANSWER_S, client.service_is_ready):
+            raise NoAnswerError(f"{name} is not there", asked=name, timeout_s=ANSWER_S)
+        future = client.call_async(kind.Request(**request))
+        if not self._spin(ANSWER_S, future.done):
+            raise NoAnswerError(f"{name} did not answer", asked=name, timeout_s=ANSWER_S)
+        answer = future.result()
+        if not getattr(answer, "accepted", True):
+            raise NotDoneError(f"{name}: {answer.error_msg}", asked=name, refused_code=answer.error_code)
+        return answer
+
+    def do(self, kind: Any, name: str, goal: Any, timeout_s: float, heard: Callable[[Any], None] = lambda feedback: None) -> Any:
+        """Carry an action through and return its result; ``heard`` gets each feedback. A stop calls it off.
+
+        Raises:
+            NoAnswerError, NotDoneError, StoppedError: see there.
+        """
+        if name not in self._actions:
+            self._actions[name] = ActionClient(self._node, kind, name)
+        client = self._actions[name]
+        if not self._spin(ANSWER_S, client.server_is_ready):
+            raise NoAnswerError(f"{name} is not there", asked=name, timeout_s=ANSWER_S)
+        sent = client.send_goal_async(goal, feedback_callback=lambda message: heard(message.feedback))
+        if not self._spin(ANSWER_S, sent.done):
+            raise NoAnswerError(f"{name} did not answer", asked=name, timeout_s=ANSWER_S)
+        handle = sent.result()
+        if not handle.accepted:
+            raise NotDoneError(f"{name} rejected the goal", asked=name, refused_code="rejected")
+        future = handle.get_result_async()
+        was_stopped = self._stopped()
+        done = self._spin(timeout_s, lambda: future.done() or (self._stopped() and not was_stopped))
+        if not future.done():
+            handle.cancel_goal_async()
+            self._spin(ANSWER_S, future.done)
+            if not was_stopped:
+                self._require_running(name)
+            if not done:
+                raise NoAnswerError(f"{name}: not done within {timeout_s:g} s", asked=name, timeout_s=timeout_s)
+        result = future.result().result
+        if result.error_code:
+            raise NotDoneError(f"{name}: {result.error_msg}", asked=name, refused_code=result.error_code)
+        return result
+
+    def advance(self, to: Phase, timeout_s: float = 10.0) -> None:
+        """Go on as soon as the evidence for it is there.
+
+        Raises:
+            NotDoneError: what is still missing after ``timeout_s``. StoppedError: a stop came first.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self._require_running(f"advance to {to.name.lower()}")
+            try:
+                self.call(srv.Advance, names.ADVANCE, operator_id=self.identity, phase=int(to), epoch=self.epoch)
+                break
+            except NotDoneError as error:
+                if error.data["refused_code"] != "conditions_not_met" or time.monotonic() > deadline:
+                    raise
+                self._spin(0.1, lambda: False)
+        self.wait(to.name.lower(), lambda: self.phase is not None and self.phase.phase == int(to), ANSWER_S)
+
+    def approve(self, plan: msg.PlanReference) -> None:
+        """Sign a plan."""
+        signed = signature(plan.plan_hash, self.identity)
+        self.call(srv.Approve, names.APPROVE, plan=plan, operator_id=self.identity, signature=signed)
+
+    def until_verified(self, side: str, timeout_s: float, since_s: float = 0.0) -> msg.VerificationState:
+        """The state VERIFIED of this side, judged on a pose not older than ``since_s`` (ROS time).
+
+        Raises:
+            NoAnswerError: it did not come, with the last distances. StoppedError: a stop came first.
+        """
+
+        def verified() -> bool:
+            seen = self.verification
+            fresh = seen is not None and seen.header.stamp.sec + seen.header.stamp.nanosec * 1e-9 >= since_s
+            return seen is not None and fresh and seen.side == side and seen.state == seen.VERIFIED
+
+        try:
+            self.wait("verification", verified, timeout_s)
+        except NoAnswerError as error:
+            if self.verification is not None:
+                seen = self.verification
+                error.message += f" (entry {seen.entry_error * 1e3:.2f} mm, target {seen.target_error * 1e3:.2f} mm)"
+            raise
+        assert self.verification is not None
+        return self.verification
+
+    def until_still(self, timeout_s: float, seconds: float = 1.5, within_mm: float = 0.3) -> None:
+        """Until the patient reference has stayed within a few tenths of a millimetre for a while: the breath is held."""
+        places: deque[tuple[float, np.ndarray]] = deque()
+
+        def still() -> bool:
+            if self._patient is None:
+                return False
+            stamp_s, place = self._patient
+            if not places or places[-1][0] < stamp_s:
+                places.append((stamp_s, place))
+            while places[-1][0] - places[0][0] > seconds:
+                places.popleft()
+            spread = np.linalg.norm(np.ptp([p for _, p in places], axis=0))
+            return len(places) > 1 and places[-1][0] - places[0][0] > 0.8 * seconds and bool(spread < within_mm)
+
+        tools = self._node.create_subscription(msg.ToolPoseArray, names.TOOLS, self._on_tools, 1)
+        try:
+            self.wait("the breath to be held", still, timeout_s)
+        finally:
+            self._node.destroy_subscription(tools)
+            self._patient = None
+
+    def now_s(self) -> float:
+        """ROS time, s."""
+        return float(self._node.get_clock().now().nanoseconds) * 1e-9
+
+    def confirm_insertion(self, plan: msg.PlanReference, side: str) -> None:
+        """The pin is in."""
+        request = {"operator_id": self.identity, "side": side, "plan_hash": plan.plan_hash}
+        self.call(srv.ConfirmInsertion, names.CONFIRM_INSERTION, **request)
+
+    def press(self, side: str, pressed: bool) -> None:
+        """Hold the hold-to-run switch down for a side, or let go."""
+        self._pressed.side, self._pressed.pressed, self._pressed.epoch = side, pressed, self.epoch
+        self._send_switch()
+
+    def stop(self, reason: str) -> None:
+        """Stop everything."""
+        self.call(srv.Stop, names.STOP, source=self.identity, reason=reason)
+
+    def acknowledge(self) -> None:
+        """Say that the present stop was seen."""
+        self.call(srv.Acknowledge, names.ACKNOWLEDGE, operator_id=self.identity, epoch=self.epoch)
+
+    def rearm(self, plan_hash: str) -> Phase:
+        """Leave the present stop; returns where it goes on."""
+        answer = self.call(srv.Rearm, names.REARM, operator_id=self.identity, epoch=self.epoch, plan_hash=plan_hash)
+        return Phase(answer.phase)
+
+    def _on_tools(self, frame: msg.ToolPoseArray) -> None:
+        for tool in frame.tools:
+            if tool.tool == "patient_ref" and tool.status == tool.OK:
+                place, stamp = tool.pose.position, tool.header.stamp
+                self._patient = (stamp.sec + stamp.nanosec * 1e-9, np.array([place.x, place.y, place.z]) * 1e3)
+
+    def _send_switch(self) -> None:
+        self._pressed.sequence += 1
+        self._pressed.header.stamp = self._node.get_clock().now().to_msg()
+        self._switch.publish(self._pressed)
+
+    def _stopped(self) -> bool:
+        return self.safety is not None and self.safety.stop_latched
+
+    def _require_running(self, awaited: str) -> None:
+        if self._stopped():
+            assert self.safety is not None
+            phase = "?" if self.phase is None else Phase(self.phase.stopped_in).name.lower()
+            raise StoppedError(
+                f"stopped in {phase}: {self.safety.reason}", awaited=awaited, phase=phase, epoch=int(self.safety.epoch)
+            )

@@ -1,0 +1,51 @@
+"""What a recorder left, message by message; a file that was never ended is read as far as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+from mcap.exceptions import EndOfFile
+from mcap.records import Channel, Message, Schema
+from mcap.stream_reader import StreamReader
+from mcap_ros2.decoder import DecoderFactory
+
+
+@attrs.frozen(eq=False)
+class Recorded:
+    """One message: when the recorder heard it (s since 1970) and what it said."""
+
+    topic: str
+    heard_s: float
+    message: Any
+
+
+def recorded(folder: Path, topics: Collection[str] | None = None) -> Iterator[Recorded]:
+    """All messages below a folder in the order they were written, of these topics or of all."""
+    for path in sorted(folder.glob("*.mcap")):
+        yield from _file(path, topics)
+
+
+def _file(path: Path, topics: Collection[str] | None) -> Iterator[Recorded]:
+    factory = DecoderFactory()
+    schemas: dict[int, Schema] = {}
+    channels: dict[int, Channel] = {}
+    decoders: dict[int, Any] = {}
+    with path.open("rb") as file:
+        try:
+            for entry in StreamReader(file).records:
+                if isinstance(entry, Schema):
+                    schemas[entry.id] = entry
+                elif isinstance(entry, Channel):
+                    channels[entry.id] = entry
+                elif isinstance(entry, Message):
+                    channel = channels[entry.channel_id]
+                    if topics is not None and channel.topic not in topics:
+                        continue
+                    if channel.schema_id not in decoders:
+                        decoders[channel.schema_id] = factory.decoder_for("cdr", schemas[channel.schema_id])
+                    yield Recorded(channel.topic, entry.log_time * 1e-9, decoders[channel.schema_id](entry.data))
+        except EndOfFile:
+            return  # its recorder was killed: what was flushed is here

@@ -1,0 +1,76 @@
+import pytest
+
+from planning_core.case.contents import fill
+from planning_core.case.folder import Case
+from planning_core.case.plan import TamperedPlanError
+from planning_core.case.revisions import NoPlanError, UnreadablePlanError, keep, kept, newest, open_plan, revision_path
+
+
+def another(plan):
+    return plan.model_copy(update={"recommended_ml": plan.recommended_ml + 1}).sealed()
+
+
+def stored(tmp_path, *plans):
+    case = Case(tmp_path)
+    for plan in plans:
+        keep(case, plan)
+        case.write("plan.json", plan.to_json().encode())
+    return case
+
+
+def test_a_new_plan_leaves_the_one_before_it(plan, tmp_path):
+    stored(tmp_path, plan, another(plan))
+    assert open_plan(tmp_path).plan_hash == another(plan).plan_hash
+    assert open_plan(tmp_path, plan.plan_hash) == plan
+
+
+def test_a_filled_case_holds_its_plan_as_a_revision(plan, folder):
+    assert revision_path(folder, plan.plan_hash).read_bytes() == (folder / "plan.json").read_bytes()
+
+
+def test_a_case_of_before_revisions_still_opens(plan, tmp_path):
+    Case(tmp_path).write("plan.json", plan.to_json().encode())
+    assert open_plan(tmp_path, plan.plan_hash) == plan
+
+
+def test_an_edited_revision_is_refused_and_nothing_is_replaced(planned, tmp_path):
+    subject, plan = planned
+    case = stored(tmp_path, plan)
+    place = revision_path(tmp_path, plan.plan_hash)
+    place.write_bytes(place.read_bytes().replace(b'"accept"', b'"review"').replace(b'"seed"', b'"seed" '))
+    before = (tmp_path / "plan.json").read_bytes()
+    with pytest.raises(TamperedPlanError):
+        fill(case, subject, plan)
+    assert (tmp_path / "plan.json").read_bytes() == before
+
+
+def test_an_edited_plan_is_not_opened(plan, tmp_path):
+    wrong = plan.model_copy(update={"recommended_ml": 9.0})
+    Case(tmp_path).write("plan.json", wrong.to_json().encode())
+    with pytest.raises(TamperedPlanError):
+        open_plan(tmp_path)
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b'{"schema_version": 2}', b"\xff\xfe"])
+def test_what_is_no_plan_is_named(text, tmp_path):
+    Case(tmp_path).write("plan.json", text)
+    with pytest.raises(UnreadablePlanError):
+        open_plan(tmp_path)
+
+
+@pytest.mark.parametrize("asked", ["a" * 64, "../../etc/passwd", "A" * 64, "a" * 12])
+def test_a_plan_that_is_not_there_is_not_looked_for_elsewhere(asked, plan, tmp_path):
+    stored(tmp_path, plan)
+    with pytest.raises(NoPlanError):
+        open_plan(tmp_path, asked)
+
+
+def test_all_that_was_sealed_is_listed_and_what_was_altered_is_not(plan, tmp_path):
+    assert kept(tmp_path) == []
+    assert newest(tmp_path) is None
+    stored(tmp_path, plan, another(plan))
+    assert kept(tmp_path) == [another(plan), plan]
+    assert newest(tmp_path) == another(plan)
+    place = revision_path(tmp_path, plan.plan_hash)
+    place.write_bytes(place.read_bytes().replace(b'"seed"', b'"seed" ', 1).replace(b'"accept"', b'"review"'))
+    assert kept(tmp_path) == [another(plan)]

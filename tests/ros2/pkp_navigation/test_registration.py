@@ -1,0 +1,240 @@
+"""The registration node over real middleware, with a camera made up from a known truth and scans of a simulated C-arm."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from planning_core.geometry import RigidTransform
+from planning_core.imaging.ingest import load_ct
+from tests.planning_core.registration.strategies import jittered
+from tests.ros2.pkp_navigation.planned import LEVEL
+from tests.ros2.running import need_ros, ros_node, until
+
+pytestmark = [pytest.mark.ros, pytest.mark.slow]
+DEADLINE_S = 90.0
+
+
+class Camera:
+    """Publishes what a camera would see, 60 times a second while the test listens."""
+
+    def __init__(self, node, truth):
+        from pkp_lifecycle import names
+        from pkp_msgs.msg import ToolPoseArray
+
+        self._node, self._truth, self._rng = node, truth, np.random.default_rng(1)
+        self._out = node.create_publisher(ToolPoseArray, names.TOOLS, 10)
+        self.number, self.touching, self.plate_off, self.reference_off = 0, False, np.zeros(3), np.zeros(3)
+        node.create_timer(1 / 60, self._publish)
+
+    def _publish(self):
+        from pkp_msgs.msg import ToolPose, ToolPoseArray
+        from pkp_navigation.tool_messages import quaternion
+
+        self.number += 1
+        array = ToolPoseArray(frame_number=self.number)
+        array.header.stamp, array.header.frame_id = self._node.get_clock().now().to_msg(), "tracker"
+        held = self._truth.tracker_from_scan.apply(self._truth.bead_lps_mm)
+        turn = Rotation.from_euler("x", 10, degrees=True).as_matrix()
+        poses = {
+            "patient_ref": moved(self._truth.tracker_from_reference, self.reference_off),
+            "robot_ref": moved(self._truth.tracker_from_plate, self.plate_off),
+            "probe_tip": RigidTransform.from_parts("tracker", "probe_tip", turn, held) if self.touching else None,
+        }
+        for name, pose in poses.items():
+            tool = ToolPose(header=array.header, tool=name, frame_number=self.number, status=ToolPose.MISSING, rms=math.nan)
+            if pose is not None:
+                seen = jittered(pose, self._rng, 2e-4, 0.04)
+                at, way = tool.pose.position, tool.pose.orientation
+                at.x, at.y, at.z = (float(v) / 1e3 for v in seen.translation_mm)
+                way.x, way.y, way.z, way.w = quaternion(seen.rotation)
+                tool.status, tool.rms = ToolPose.OK, 1e-4
+            array.tools.append(tool)
+        self._out.publish(array)
+
+
+def moved(pose, offset):
+    return RigidTransform.from_parts(pose.dst, pose.src, pose.rotation, pose.translation_mm + offset)
+
+
+class World:
+    def __init__(self, node, room, truth):
+        from pkp_lifecycle import names
+        from pkp_lifecycle.node import KEPT
+        from pkp_msgs.action import Register
+        from pkp_msgs.msg import CtReference, PlanReference, RegistrationResult
+        from rclpy.action import ActionClient
+        from tf2_msgs.msg import TFMessage
+
+        self.node, self.room, self.truth, self.goals = node, room, truth, Register.Goal
+        self.camera = Camera(node, truth)
+        self.results, self.tree, self.stages = [], [], []
+        node.create_subscription(RegistrationResult, names.REGISTRATION, self.results.append, 10)
+        node.create_subscription(TFMessage, "/tf_static", self.tree.append, KEPT)
+        self.received = node.create_publisher(CtReference, names.RECEIVED, KEPT)
+        ct = node.create_publisher(CtReference, names.CT, KEPT)
+        ct.publish(self.reference(truth.planning_ct))
+        self.client = ActionClient(node, Register, names.REGISTER)
+        self.plan = PlanReference(
+            case_path=str(truth.case.path), plan_hash=truth.plan.plan_hash, level=LEVEL.value, sides=["left", "right"]
+        )
+
+    def reference(self, path, ago_s=0.0):
+        from pkp_msgs.msg import CtReference
+        from rclpy.duration import Duration
+
+        message = CtReference(source=str(path), ct_sha256=load_ct(path).sha256)
+        message.header.stamp = (self.node.get_clock().now() - Duration(seconds=ago_s)).to_msg()
+        return message
+
+    def do(self, goal, at_stage=lambda stage: None):
+        """Carry a goal through; told each stage."""
+        assert self.room.clients.spin(30.0, self.client.server_is_ready)
+        self.stages.clear()
+
+        def heard(message):
+            stage = message.feedback.stage
+            if stage not in self.stages:
+                self.stages.append(stage)
+                at_stage(stage)
+
+        sent = self.client.send_goal_async(goal, feedback_callback=heard)
+        assert self.room.clients.spin(30.0, sent.done)
+        assert sent.result().accepted
+        future = sent.result().get_result_async()
+        assert self.room.clients.spin(DEADLINE_S, future.done), self.stages
+        return future.result().result
+
+    def register(self, scan, touch=True, during=lambda: None, ago_s=0.0, **more):
+        """As the operator does it: frames for a while, then the scan comes, then the bead is touched."""
+        reference = self.reference(scan)
+
+        def at_stage(stage):
+            if stage == "waiting for the scan":
+                until_number = self.camera.number + 40
+
+                def send():
+                    if self.camera.number >= until_number - 20:
+                        during()
+                    if self.camera.number >= until_number:
+                        timer.cancel()
+                        reference.header.stamp = self.reference(scan, ago_s).header.stamp
+                        self.received.publish(reference)
+
+                timer = self.node.create_timer(0.02, send)
+            elif stage == "touch the check point":
+                self.camera.touching = touch
+
+        try:
+            return self.do(self.goals(plan=self.plan, method="plate", timeout=80.0, **more), at_stage)
+        finally:
+            self.camera.touching, self.camera.plate_off = False, np.zeros(3)
+
+    def check(self, timeout=30.0):
+        self.camera.touching = True
+        try:
+            return self.do(self.goals(purpose=self.goals.CHECK, plan=self.plan, method="plate", timeout=timeout))
+        finally:
+            self.camera.touching = False
+
+
+@pytest.fixture(scope="module")
+def world(truth, tmp_path_factory):
+    need_ros()
+    from pkp_bringup.nodes import NodeSpec
+    from pkp_bringup.room import Room
+
+    with ros_node() as (node, environment):
+        spec = NodeSpec("registration", "pkp_navigation", "registration", {"marker_error_mm": [0.035, 0.035, 0.11]})
+        room = Room((spec,), tmp_path_factory.mktemp("run"), node, environment, lambda words: None)
+        try:
+            room.start()
+            yield World(node, room, truth)
+        finally:
+            room.end()
+
+
+def test_register_then_check_then_a_bumped_reference_is_refused(world, truth):
+    result = world.register(truth.scan)
+    assert (result.error_code, result.error_msg) == ("", "")
+    assert [stage for stage in world.stages if stage != "starting"] == [
+        "waiting for the scan",
+        "reading",
+        "beads",
+        "carrying the plan",
+        "touch the check point",
+        "judging",
+    ]
+    found = result.registration
+    true = truth.reference_from_plan()
+    move = found.transform.translation
+    turn = found.transform.rotation
+    seen = RigidTransform.from_parts(
+        "patient_ref",
+        "ct_lps",
+        Rotation.from_quat([turn.x, turn.y, turn.z, turn.w]).as_matrix(),
+        1e3 * np.array([move.x, move.y, move.z]),
+    )
+    assert [e.side for e in found.target_errors] == ["left", "right"]
+    for path, expected in zip(truth.plan.paths, found.target_errors, strict=True):
+        error = np.linalg.norm(seen.apply(path.target_mm) - true.apply(path.target_mm))
+        print(f"\n{path.side}: off by {error:.3f} mm, bound {1e3 * expected.bound_95:.3f} mm")
+        assert error < 1e3 * expected.bound_95 < 1.0
+        said = 1e3 * np.array([expected.target.x, expected.target.y, expected.target.z])
+        np.testing.assert_allclose(said, seen.apply(path.target_mm), atol=1e-3)
+        assert expected.rms == pytest.approx(math.sqrt(np.trace(np.reshape(expected.covariance, (3, 3)))), rel=1e-6)
+    assert (found.accepted, found.header.frame_id, found.fiducials_used) == (True, "patient_ref", 9)
+    assert found.check_point_error < 0.8e-3
+    until(lambda: world.results and world.results[-1].accepted and world.tree, world.room.clients.spin)
+    names = {t.child_frame_id: t.header.frame_id for t in world.tree[-1].transforms}
+    assert names == {
+        "ct_lps": "patient_ref",
+        f"vertebra_{LEVEL.value}": "ct_lps",
+        **{f"plan_{what}_{side}": "ct_lps" for what in ("entry", "target") for side in ("left", "right")},
+    }
+
+    checked = world.check()
+    assert (checked.error_code, checked.registration.accepted) == ("", True)
+    assert checked.registration.transform == found.transform
+    assert _ns(checked.registration.header.stamp) > _ns(found.header.stamp)
+
+    world.camera.reference_off = np.array([0.0, 2.5, 1.0])
+    try:
+        bumped = world.check()
+    finally:
+        world.camera.reference_off = np.zeros(3)
+    assert (bumped.error_code, bumped.registration.accepted) == ("registration_refused", False)
+    assert "check point is off by 2." in bumped.error_msg
+    assert world.check().registration.accepted
+
+
+def test_a_plate_that_moved_while_the_scan_ran_is_refused(world, truth):
+    def nudge():
+        world.camera.plate_off = np.array([2.0, 0, 0])
+
+    result = world.register(truth.scan, during=nudge)
+    assert (result.error_code, result.registration.accepted) == ("moved", False)
+    assert math.isnan(result.registration.transform.translation.x)
+    assert world.check().error_code == "not_registered"
+
+
+def test_a_scan_without_a_check_bead_is_refused(world, truth):
+    result = world.register(truth.beadless)
+    assert result.error_code == "no_check_bead"
+    assert "fix one" in result.error_msg
+
+
+def test_a_stale_scan_another_scan_another_plan_and_another_method_are_refused_by_name(world, truth):
+    assert world.register(truth.scan, ago_s=60.0).error_code == "stale_scan"
+    assert world.register(truth.scan, scan_sha256="a" * 64).error_code == "other_scan"
+    world.plan.plan_hash = "b" * 64
+    try:
+        assert world.register(truth.scan).error_code == "no_plan"
+    finally:
+        world.plan.plan_hash = truth.plan.plan_hash
+    assert world.do(world.goals(plan=world.plan, method="surface")).error_code == "method_not_here"
+
+
+def _ns(stamp):
+    return stamp.sec * 10**9 + stamp.nanosec

@@ -1,0 +1,168 @@
+"""Ingest and planner as processes over the real middleware."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pynetdicom")
+
+from tests.ros2.pkp_planning.dicom_sender import call, push, send, series
+from tests.ros2.running import DEADLINE_S, ros_node, until
+
+pytestmark = [pytest.mark.ros, pytest.mark.slow]
+
+
+@pytest.fixture
+def ros():
+    with ros_node() as made:
+        yield made
+
+
+@pytest.fixture
+def start(ros, tmp_path):
+    """Starts one node, and ends it whatever happens: the room it is in."""
+    import attrs
+    from pkp_bringup.nodes import bring_up
+    from pkp_bringup.room import Room
+
+    node, environment = ros
+    made = []
+
+    def one(name, **parameters):
+        (spec,) = (s for s in bring_up("hardware", tmp_path / "run") if s.name == name)
+        spec = attrs.evolve(spec, parameters={**spec.parameters, **parameters})
+        made.append(Room((spec,), tmp_path / "run", node, environment, lambda words: None))
+        made[-1].start()
+        return made[-1]
+
+    yield one
+    for room in made:
+        room.end()
+
+
+def do(room, node, kind, name, goal):
+    """Carry an action through: its result."""
+    from rclpy.action import ActionClient
+
+    client = ActionClient(node, kind, name)
+    assert room.clients.spin(DEADLINE_S, client.server_is_ready)
+    sent = client.send_goal_async(goal)
+    assert room.clients.spin(DEADLINE_S, sent.done)
+    future = sent.result().get_result_async()
+    assert room.clients.spin(120.0, future.done)
+    client.destroy()
+    return future.result().result
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_a_scan_that_is_sent_here_is_published_and_one_that_is_cut_off_is_not(start, ros, tmp_path):
+    from pkp_lifecycle import names
+    from pkp_lifecycle.node import KEPT
+    from pkp_msgs.msg import CtReference, Heartbeat
+
+    from planning_core.imaging.ingest import load_ct
+
+    node, _ = ros
+    heard, beats = [], []
+    node.create_subscription(CtReference, names.RECEIVED, heard.append, KEPT)
+    node.create_subscription(Heartbeat, names.HEARTBEAT, beats.append, 10)
+    port = free_port()
+    room = start("ct_ingest", dicom_port=port, peers=["CARM@127.0.0.1"])
+    instances = series(tmp_path / "sent")
+
+    cut = call(port)
+    send(cut, instances[:4])
+    cut.abort()
+    assert call(port, title="STRANGER").is_rejected
+    gapped = [i for n, i in enumerate(instances) if n != 6]
+    assert set(push(port, gapped)) == {0}  # taken, and refused when it is read: a slice is missing
+
+    others = series(tmp_path / "others", seed=2)
+    assert set(push(port, others)) == {0}
+    until(lambda: heard, room.clients.spin)
+    assert len(heard) == 1
+    received, sent = load_ct(Path(heard[0].source)), load_ct(tmp_path / "others")
+    assert received.sha256 == heard[0].ct_sha256  # over the files as they lie here: their headers are ours
+    assert (received.hu == sent.hu).all()
+    assert list(heard[0].shape) == [14, 24, 24]
+    assert heard[0].header.frame_id == "ct_lps"
+    late = []
+    node.create_subscription(CtReference, names.RECEIVED, late.append, KEPT)
+    until(lambda: late, room.clients.spin)  # kept for whoever comes later
+    beats.clear()
+    until(lambda: beats, room.clients.spin)
+    assert beats[-1].healthy
+    log = room.children[0].log.read_text()
+    assert all(code in log for code in ("association_aborted", "unknown_peer", "missing_slice"))
+    assert "Synthetic" not in log  # the patient's name
+
+
+def test_an_open_port_that_nobody_may_call_is_refused(start):
+    from planning_core.errors import PkpError
+
+    with pytest.raises(PkpError) as caught:
+        start("ct_ingest", dicom_port=free_port())
+    assert "nobody who may send" in caught.value.message
+
+
+def test_a_port_that_is_taken_refuses_to_become_active(start):
+    from planning_core.errors import PkpError
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(PkpError, match="refused to activate"):
+            start("ct_ingest", dicom_port=taken.getsockname()[1], peers=["CARM@127.0.0.1"])
+
+
+@pytest.mark.slow
+def test_the_sealed_plan_of_a_case_is_opened_and_cement_planned_anew(start, ros, tmp_path):
+    from pkp_lifecycle import names
+    from pkp_lifecycle.node import KEPT
+    from pkp_msgs.action import PlanCase, PlanCement
+    from pkp_msgs.msg import PlanReference
+
+    from tests.ros2.pkp_planning.synthetic_case import make
+
+    node, _ = ros
+    made, plans = make(tmp_path, whole=False), []
+    node.create_subscription(PlanReference, names.PLAN, plans.append, KEPT)
+    room = start("planner")
+    result = do(room, node, PlanCase, names.PLAN_CASE, PlanCase.Goal(case_path=str(made.case), level="L1"))
+    assert (result.error_msg, result.plan.plan_hash, list(result.plan.sides)) == ("", made.plan.plan_hash, ["left", "right"])
+    until(lambda: plans and plans[-1].plan_hash == made.plan.plan_hash, room.clients.spin)
+    result = do(room, node, PlanCase, names.PLAN_CASE, PlanCase.Goal(case_path=str(made.case), level="L3"))
+    assert result.error_code == "other_plan"
+
+    goal = PlanCement.Goal(case_path=str(made.case), segmentation_sha256=made.segmentation_sha256, level="L1")
+    result = do(room, node, PlanCement, names.PLAN_CEMENT, goal)
+    assert (result.error_msg, result.verdict) == ("", made.plan.verdict)
+    assert result.recommended_volume * 1e6 == pytest.approx(made.plan.recommended_ml, abs=1e-3)
+    assert 0 < result.recommended_volume_low < result.recommended_volume <= result.recommended_volume_high
+    goal.segmentation_sha256 = "0" * 64
+    result = do(room, node, PlanCement, names.PLAN_CEMENT, goal)
+    assert result.error_code == "no_such_segmentation"
+
+
+@pytest.mark.slow
+def test_paths_over_the_middleware_are_those_of_the_command_line(start, ros, tmp_path):
+    from pkp_lifecycle import names
+    from pkp_msgs.action import PlanTrajectory
+
+    from tests.ros2.pkp_planning.synthetic_case import make
+
+    node, _ = ros
+    made = make(tmp_path)
+    room = start("planner")
+    goal = PlanTrajectory.Goal(case_path=str(made.case), segmentation_sha256=made.segmentation_sha256, level="L1")
+    result = do(room, node, PlanTrajectory, names.PLAN_TRAJECTORY, goal)
+    paths = made.plan.paths
+    assert (list(result.sides), list(result.grades)) == ([p.side for p in paths], [p.grade for p in paths])
+    assert [c * 1e3 for c in result.clearances] == pytest.approx([p.clearance_mm for p in paths], abs=1e-3)
+    assert list(result.breach_probabilities) == pytest.approx([p.p_breach for p in paths], abs=1e-4)
