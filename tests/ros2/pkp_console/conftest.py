@@ -133,7 +133,9 @@ def console(web, tmp_path, filled, case_id, prepared_level):
     from planning_core.case.folder import Case
 
     case = Case(Path(shutil.copytree(filled, tmp_path / "cases" / case_id)))
-    config = ConsoleConfig(cases=tmp_path / "cases", upload_bytes=200_000, unpacked_bytes=1_000_000, upload_files=50)
+    config = ConsoleConfig(
+        cases=tmp_path / "cases", runs=tmp_path / "runs", upload_bytes=200_000, unpacked_bytes=1_000_000, upload_files=50
+    )
     users = Users(config.cases / PLACE, PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     for name, role in (
         ("viewer", Role.VIEWER),

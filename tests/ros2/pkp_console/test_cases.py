@@ -154,7 +154,8 @@ def test_a_supervisors_refusal_is_no_approval(console, case_id, planned):
     class Refusing:
         supervised, ros = True, True
 
-        def approve(self, plan, operator, signature):
+        def decide(self, what, plan, operator_id, signature):
+            assert (what, operator_id) == ("approve", "operator")
             assert plan.plan_hash == planned[1].plan_hash
             assert len(signature) == 64
             return {"accepted": False, "error_code": "wrong_phase", "error_msg": "not now"}

@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from pkp_console.api import cases, imports, people, planning, socket
+from pkp_console.api import cases, imports, people, planning, procedure, runs, socket
 from pkp_console.gate import Gate
 from pkp_console.guard import COOKIE, Desk
 from pkp_console.judging import RefusedMoveError
@@ -42,7 +42,7 @@ def make_app(desk: Desk, port: int) -> FastAPI:
 
     app = FastAPI(title="OpenPKP console", openapi_url=None, docs_url=None, redoc_url=None, lifespan=life, redirect_slashes=False)
     app.state.desk = desk
-    for module in (people, cases, imports, planning, socket):
+    for module in (people, cases, imports, planning, procedure, runs, socket):
         app.include_router(module.router)
     app.add_exception_handler(PkpError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)

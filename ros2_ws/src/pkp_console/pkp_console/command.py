@@ -11,9 +11,10 @@ from pathlib import Path
 
 import uvicorn
 
+from pkp_console.alarm_log import AlarmLog
 from pkp_console.app import make_app
 from pkp_console.config import ConsoleConfig
-from pkp_console.guard import Desk
+from pkp_console.guard import HIDDEN, Desk
 from pkp_console.live import LiveStore
 from pkp_console.planners import LocalPlanner
 from pkp_console.room import EmptyRoom, Room
@@ -26,7 +27,7 @@ BUSY_STATUS = 1
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; returns the exit status."""
     given = _parser().parse_args(arguments)
-    config = ConsoleConfig(cases=given.cases, port=given.port)
+    config = ConsoleConfig(cases=given.cases, runs=given.runs, port=given.port)
     users = Users(config.cases / PLACE)
     try:
         if given.new_pin is not None:
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pkp console", description="The operator's console, in a browser on this machine.")
     parser.add_argument("--cases", type=Path, default=Path("cases"), help="folder of the case folders (default: cases)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the run folders of ./pkp up (default: runs)")
     parser.add_argument("--port", type=int, default=8765, help="on loopback (0: any that is free)")
     parser.add_argument(
         "--new-pin", metavar="NAME[:ROLE]", help="print a one-time PIN for a user; a role makes a new one; then end"
@@ -95,7 +97,7 @@ def _room(wanted: bool | None, live: LiveStore, config: ConsoleConfig) -> Room:
         if wanted:
             raise
         return EmptyRoom()
-    return RosRoom(live, config.service_timeout_s)
+    return RosRoom(live, config.service_timeout_s, AlarmLog(config.cases / HIDDEN / "alarms").note)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ class ConsoleConfig(BaseModel):
     host: str = Field("127.0.0.1", description="loopback: the console is not made for a network")
     port: int = Field(8765, ge=0, le=65535)
     cases: Path = Field(Path("cases"), description="the only folder that the browser ever reaches, by case id")
+    runs: Path = Field(Path("runs"), description="run folders of ./pkp up, whose records and reports are shown")
     session_idle_s: float = Field(3600.0, gt=0, description="a session that asks for nothing this long has ended")
     session_most_s: float = Field(12 * 3600.0, gt=0)
     tries: int = Field(5, ge=1, description="wrong PINs for one name within `tries_s`; five times as many for all names together")

@@ -18,11 +18,14 @@ from pkp_console.live import LiveStore
 from pkp_console.planners import Planner
 from pkp_console.refusals import ForeignRequestError, NotAllowedError, NotPlannedHereError, PinMustChangeError
 from pkp_console.room import Room
+from pkp_console.runs import RunStore
 from pkp_console.sessions import Brake, Seat, Session, Sessions
 from pkp_console.store import CaseStore
 from pkp_console.users import Role, Users
 
 COOKIE = "pkp_session"
+HIDDEN = ".console"
+"""Folder of the case store that holds what is no case: users, uploads, replays, the log of alarms."""
 TOKEN = "x-csrf-token"
 
 
@@ -41,6 +44,7 @@ class Desk:
     judges: Judges
     planner: Planner
     room: Room
+    runs: RunStore
 
     @classmethod
     def of(cls, config: ConsoleConfig, users: Users, live: LiveStore, planner: Planner, room: Room) -> Desk:
@@ -67,12 +71,13 @@ class Desk:
             Judges(config.judges, ground),
             planner,
             room,
+            RunStore(config.runs, config.cases / HIDDEN / "replays"),
         )
 
     @property
     def uploads(self) -> Path:
         """Where unfinished imports lie, out of the case list."""
-        return self.store.root / ".console" / "uploads"
+        return self.store.root / HIDDEN / "uploads"
 
 
 def desk(connection: HTTPConnection) -> Desk:

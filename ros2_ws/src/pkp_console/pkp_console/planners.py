@@ -7,6 +7,7 @@ from typing import Protocol
 
 from pkp_lifecycle.worker import run_in_process
 
+from pkp_console.runs import RunJob, replay_run, report_run
 from pkp_console.work import ImportJob, PlanJob, import_ct, plan_case
 
 Told = Callable[[str, float], None]
@@ -38,3 +39,13 @@ class LocalPlanner:
 def import_in_process(job: ImportJob, told: Told, cancelled: Callable[[], bool], timeout_s: float) -> str:
     """Make a case of an upload in a fresh process; returns the case's id."""
     return str(run_in_process(import_ct, (job,), told, cancelled, timeout_s))
+
+
+def replay_in_process(job: RunJob, told: Told, cancelled: Callable[[], bool], timeout_s: float) -> str:
+    """Make a record ready in a fresh process; returns the run's id."""
+    return str(run_in_process(replay_run, (job,), told, cancelled, timeout_s))
+
+
+def report_in_process(job: RunJob, told: Told, cancelled: Callable[[], bool], timeout_s: float) -> str:
+    """Write a run's report in a fresh process; returns the run's id."""
+    return str(run_in_process(report_run, (job,), told, cancelled, timeout_s))

@@ -115,3 +115,24 @@ class NoSupervisorError(ConsoleError):
 
     code = "no_supervisor"
     http_status = 503
+
+
+class BusyTaskError(ConsoleError):
+    """A node is carrying something out already. Carries ``task``."""
+
+    code = "busy_task"
+    http_status = 409
+
+
+class NothingHeardError(ConsoleError):
+    """The room has not said yet what this needs. Carries ``topic``."""
+
+    code = "nothing_heard"
+    http_status = 409
+
+
+class DecisionRefusedError(ConsoleError):
+    """The supervisor said no. Carries ``refused_code`` and, where it waits for something, ``waits_for``."""
+
+    code = "decision_refused"
+    http_status = 409

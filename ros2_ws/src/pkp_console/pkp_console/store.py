@@ -11,12 +11,14 @@ import attrs
 
 from pkp_console.refusals import NoSuchError
 from planning_core.case.folder import Case
+from planning_core.case.inputs import LINK, SERIES
 from planning_core.case.plan import Plan
 from planning_core.case.revisions import kept, newest
 from planning_core.errors import PkpError
 
 SOURCE = "input/source.json"
 REQUEST = "input/request.json"
+
 VIEW = "view"
 SURFACES = "surfaces"
 HIDDEN = "."
@@ -70,10 +72,12 @@ class CaseStore:
         return names[name]
 
     def source(self, case: Case) -> Source | None:
-        """The CT that was imported, None for a case planned by the command line."""
+        """The CT that was imported, or the one the command line planned on where it still lies there; else None."""
         facts = _json(case.path / SOURCE)
         if facts is None:
-            return None
+            link, series = case.path / LINK, case.path / SERIES
+            chosen = series.read_text(encoding="utf-8").strip() if series.is_file() else None
+            return Source(link.resolve(), chosen) if link.exists() else None
         place = case.path / "input" / Path(str(facts["name"])).name
         return Source(place, facts.get("series")) if place.exists() else None
 

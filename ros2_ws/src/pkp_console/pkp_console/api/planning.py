@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter
+from pkp_supervisor.workflow import signature as signed
 from pydantic import Field
 
 from pkp_console.api.people import Pin, Question
@@ -128,11 +128,12 @@ def approve(case_id: str, asked: Approval, session: Operating, desk: AtDesk) -> 
         raise
     if plan.verdict == "refuse":
         raise RefusedPlanError("this plan's verdict is refuse: it cannot be approved", reasons=list(plan.reasons))
-    signature = hashlib.sha256(f"{plan.plan_hash} {session.name}".encode()).hexdigest()
+    signature = signed(plan.plan_hash, session.name)
     said: dict[str, Any] = {"supervisor": "absent"}
     if desk.room.supervised:
         sides = tuple(dict.fromkeys(p.side for p in plan.paths if p.kind == plan.paths[0].kind))
-        answer = desk.room.approve(PlanPlace(str(case.path), plan.plan_hash, plan.level, sides), session.name, signature)
+        place = PlanPlace(str(case.path), plan.plan_hash, plan.level, sides)
+        answer = desk.room.decide("approve", plan=place, operator_id=session.name, signature=signature)
         word = "accepted" if answer["accepted"] else "refused"
         said = {"supervisor": word, "error_code": answer["error_code"], "error_msg": answer["error_msg"]}
     event = "approval_refused" if said["supervisor"] == "refused" else "approved"
