@@ -42,6 +42,8 @@ class HoldSwitch:
     """One thumb at a time. A grip that lapsed, was let go, or whose page lags behind never comes back: the button must be
     let go and pressed anew.
 
+    ``used`` is set while there is a word to tell.
+
     Args:
         fresh_s: a press older than this is a release. lag_s: how far the page may be behind what the server sent it.
         told_s: a release is told for so long.
@@ -54,6 +56,7 @@ class HoldSwitch:
         self._heard_s = 0.0
         self._over: dict[str, int] = {}
         self._last: tuple[Word, float] | None = None
+        self.used = threading.Event()
 
     def press(self, press: Press) -> bool:
         """A word of a page; returns whether it holds the switch now."""
@@ -72,6 +75,7 @@ class HoldSwitch:
                 self._let_go(press.session, press.grip, now)
                 return False
             self._held, self._heard_s = press, now
+            self.used.set()
             return True
 
     def release(self, session: str, grip: int | None = None) -> None:
@@ -91,6 +95,7 @@ class HoldSwitch:
             if self._last is not None and now - self._last[1] <= self._told_s:
                 return self._last[0]
             self._last = None
+            self.used.clear()
             return None
 
     def held_by(self) -> str | None:

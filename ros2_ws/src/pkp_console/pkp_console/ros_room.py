@@ -20,7 +20,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from pkp_console.alarms import AlarmBoard, Heard, alarms_of
 from pkp_console.goals import Goals, reference
-from pkp_console.hold import HoldSwitch
+from pkp_console.hold import HoldSwitch, Word
 from pkp_console.limits import Limits, limits_of
 from pkp_console.live import LiveStore
 from pkp_console.plain import plain
@@ -53,21 +53,18 @@ class ConsoleNode(PkpNode[NodeConfig]):
 
     NAME, CONFIG = "console", NodeConfig
 
-    def __init__(self, switch: HoldSwitch) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._switch, self._sequence = switch, 0
+        self._sequence = 0
 
     def open(self) -> None:
         """Look for the supervisor, and have the switch ready."""
         self.stop_client = self.create_client(srv.Stop, names.STOP)
         self.decision_clients = {what: self.create_client(kind, name) for what, (kind, name) in DECISIONS.items()}
         self._held = self.create_publisher(HoldToRun, names.HOLD_TO_RUN, 10)
-        self.create_timer(SWITCH_S, self._say)
 
-    def _say(self) -> None:
-        word = self._switch.word()
-        if word is None:
-            return
+    def say_switch(self, word: Word) -> None:
+        """Tell the injector."""
         self._sequence += 1
         said = HoldToRun(operator_id=word.operator, sequence=self._sequence, epoch=word.epoch, side=word.side)
         said.pressed = word.pressed
@@ -87,7 +84,7 @@ class RosRoom:
     def __init__(self, live: LiveStore, timeout_s: float, note: Note = lambda event, facts: None) -> None:
         self._live, self._timeout_s, self.hold = live, timeout_s, HoldSwitch()
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        self._node = ConsoleNode(self.hold)
+        self._node = ConsoleNode()
         self._node.trigger_configure()
         self._node.trigger_activate()
         self._goals = Goals(self._node, live, timeout_s)
@@ -96,6 +93,8 @@ class RosRoom:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._spin, daemon=True, name="console-node")
         self._thread.start()
+        self._switch = threading.Thread(target=self._say_switch, daemon=True, name="console-switch")
+        self._switch.start()
         self._lock = threading.Lock()
         self._board, self._looked_s = AlarmBoard(note), 0.0
         self._limits: tuple[str, Limits] | None = None
@@ -140,6 +139,8 @@ class RosRoom:
         """Leave."""
         self._hearing.end()
         self._ended.set()
+        self.hold.used.set()  # wakes it
+        self._switch.join(2.0)
         self._thread.join(2.0)
         self._executor.shutdown(timeout_sec=2.0)
         self._goals.destroy()
@@ -173,6 +174,15 @@ class RosRoom:
 
     def _tell(self, now_s: float) -> None:
         self._live.put("alarms", {"alarms": self._board.shown(now_s)}, now_s)
+
+    def _say_switch(self) -> None:
+        """The hold-to-run switch in a thread that sleeps while nobody touches it."""
+        while not self._ended.is_set():
+            self.hold.used.wait()
+            word = self.hold.word()
+            if word is not None and not self._ended.is_set():
+                self._node.say_switch(word)
+                self._ended.wait(SWITCH_S)
 
     def _spin(self) -> None:
         with contextlib.suppress(ExternalShutdownException):

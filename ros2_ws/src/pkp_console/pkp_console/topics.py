@@ -23,7 +23,7 @@ TOPICS: dict[str, tuple[str, Any, QoSProfile]] = {
     names.SAFETY: ("safety", msg.SafetyState, KEPT),
     names.VERIFICATION: ("verification", msg.VerificationState, LATEST),
     names.INJECTOR: ("injector", msg.InjectorState, LATEST),
-    names.REGISTRATION: ("registration", msg.RegistrationResult, LATEST),
+    names.REGISTRATION: ("registration", msg.RegistrationResult, KEPT),
     names.ARM_STATE: ("arm_state", msg.OperatingState, LATEST),
     names.INJECTOR_STATE: ("injector_state", msg.OperatingState, LATEST),
     names.RECORDER: ("recorder", msg.RecorderState, LATEST),
@@ -34,7 +34,7 @@ TOPICS: dict[str, tuple[str, Any, QoSProfile]] = {
 }
 """topic → name in the page's snapshot, type, quality of service."""
 TREES = (("/tf", False, QoSProfile(depth=32)), ("/tf_static", True, QoSProfile(depth=100)))
-WATCHED_S, ALONE_S = 1 / 60, 0.5
+WATCHED_S, ALONE_S = 1 / 60, 1.0
 """Between two looks while a page is open, and while none is (for the alarms' log)."""
 
 

@@ -17,7 +17,7 @@ function licences(): Plugin {
   return {
     name: "licences",
     generateBundle() {
-      walk("@niivue/niivue");
+      for (const name of ["@niivue/niivue", "three", "uplot", "urdf-loader"]) walk(name);
       const source = [...seen.entries()].sort().map(([, text]) => text).join(`\n${"-".repeat(80)}\n\n`);
       this.emitFile({ type: "asset", fileName: "assets/LICENCES.txt", source });
     },

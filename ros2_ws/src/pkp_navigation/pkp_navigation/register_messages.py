@@ -86,7 +86,7 @@ def tree(standing: Standing, stamp: Time) -> TFMessage:
     """patient_ref → ct_lps, and the plan below it."""
     plan = standing.plan
     parts: list[RigidTransform] = [standing.reference_from_plan, standing.examined.ct_from_vertebra]
-    for path in plan.paths:
+    for path in {p.side: p for p in reversed(plan.paths)}.values():  # of several on a side the best, which is the one taken
         turn = along(np.array(path.target_mm) - np.array(path.entry_mm))
         parts.append(RigidTransform.from_parts("ct_lps", f"plan_entry_{path.side}", turn, path.entry_mm))
         parts.append(RigidTransform.from_parts("ct_lps", f"plan_target_{path.side}", turn, path.target_mm))

@@ -10,7 +10,7 @@ export interface Reading {
 }
 export interface Job {
   id: string;
-  kind: "import" | "plan";
+  kind: "import" | "plan" | "replay" | "report";
   case: string | null;
   by: string;
   state: "waiting" | "running" | "done" | "refused" | "cancelled";
@@ -25,6 +25,18 @@ export interface Snapshot {
   jobs: Job[];
   seat: { holder: { session: string; name: string } | null; asking: { session: string; name: string }[]; mine: boolean };
   room: { ros: boolean; supervised: boolean };
+  /** Server's clock at which it was made; a hold-to-run press carries it back. */
+  at: number;
+  frames: Record<string, FrameRow>;
+  holding: boolean;
+}
+/** [parent, x, y, z, qx, qy, qz, qw, age in ms]; metres; age -1: static. */
+export type FrameRow = [string, number, number, number, number, number, number, number, number];
+/** A moment of a record: the same shape, without what belongs to this console. */
+export interface Moment {
+  replay: number;
+  topics: Record<string, Reading>;
+  frames: Record<string, FrameRow>;
 }
 
 const RETRY_MS = 1000;
@@ -38,6 +50,7 @@ let heardAt = 0;
 let beats = 0;
 let wanted = false;
 let drawn = false;
+let replayed: Moment | null = null;
 const listeners = new Set<Listener>();
 
 export const snapshot = (): Snapshot | null => newest;
@@ -46,10 +59,29 @@ export const linked = (): boolean => silentMs() < STALE_MS;
 
 /** A topic with its age as of now; null where it was never heard. */
 export function reading(topic: string): (Reading & { stale: boolean }) | null {
-  const held = newest?.topics[topic];
+  const held = (replayed ?? newest)?.topics[topic];
   if (!held) return null;
+  if (replayed) return { ...held, stale: held.age_ms > STALE_MS };
   const age = held.age_ms + silentMs();
   return { ...held, age_ms: age, stale: age > STALE_MS };
+}
+
+/** Transforms with their ages as of now; of the record while one is replayed. */
+export const frames = (): Record<string, FrameRow> => (replayed ?? newest)?.frames ?? {};
+
+/** Seconds that curves are drawn over: of the record while one is replayed. */
+export const clock = (): number => (replayed ? replayed.replay : performance.now() / 1000);
+export const replaying = (): boolean => replayed !== null;
+
+/** Show a moment of a record instead of the room; null: the room again. */
+export function showMoment(moment: Moment | null): void {
+  replayed = moment;
+  tell();
+}
+
+/** A word to the server; lost without a trace when the socket is not open, as a late one would be worse. */
+export function send(word: Record<string, unknown>): void {
+  if (socket?.readyState === WebSocket.OPEN && socket.bufferedAmount === 0) socket.send(JSON.stringify(word));
 }
 
 export function listen(listener: Listener): () => void {
@@ -65,6 +97,7 @@ function tell(): void {
   requestAnimationFrame(() => {
     drawn = false;
     for (const listener of [...listeners]) listener(newest);
+    if (newest) window.dispatchEvent(new CustomEvent("pkp:applied", { detail: newest }));
   });
 }
 
@@ -94,6 +127,6 @@ export function disconnect(): void {
 }
 
 setInterval(() => {
-  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ beat: ++beats }));
+  send({ beat: ++beats });
   tell(); // ages grow
 }, BEAT_MS);

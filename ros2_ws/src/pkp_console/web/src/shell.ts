@@ -1,17 +1,22 @@
 // The frame around every page: where one is, who has the console, the link to the server, and Stop.
 
 import { Refusal, ask, me, post } from "./api";
+import { AlarmBar } from "./alarms";
 import { fill, h } from "./dom";
 import { type Snapshot, connect, disconnect, linked, listen, reading, silentMs, snapshot } from "./live";
+import { workflow } from "./procedure";
+import { player } from "./replay";
 import { choose, chosen, languages, refusal, t, term } from "./words";
 
-const ROUTES = ["cases", "room", "align", "inject"] as const;
+const ROUTES = ["cases", "room", "align", "inject", "report"] as const;
 
 export class Shell {
   readonly main = h("main", { id: "main", tabindex: "-1" });
   private readonly said = h("div", { class: "said", role: "status", "aria-live": "polite" });
   private readonly stop = h("button", { class: "stop", type: "button", onclick: () => void this.halt("button") });
   private readonly link = h("span", { class: "link" });
+  private readonly alarms = new AlarmBar();
+  private names: string[] = [];
   private readonly seat = h("div", { class: "seat" });
   private readonly phase = h("span", { class: "phase" });
   private seatShown = "";
@@ -62,12 +67,16 @@ export class Shell {
         h("button", { type: "button", class: "quiet", onclick: () => void this.signOut() }, t("sign_out")),
         this.stop,
       ),
+      this.alarms.element,
       this.main,
+      player.element,
       this.said,
       h("footer", null, t("disclaimer")),
     );
     this.seatShown = "";
     this.close();
+    player.show();
+    void workflow().then((flow) => (this.names = flow.phases), () => null);
     this.leave.push(listen((now) => this.draw(now)));
     connect();
   }
@@ -98,7 +107,7 @@ export class Shell {
   }
 
   private draw(now: Snapshot | null): void {
-    const safety = reading("safety");
+    const safety = now?.topics.safety;
     const phase = reading("phase");
     const armed = this.armed;
     this.stop.disabled = !armed;
@@ -108,7 +117,9 @@ export class Shell {
     this.link.className = `link ${linked() ? "good" : "bad"}`;
     this.link.textContent = linked() ? t("link.good") : t("link.bad", { s: Number.isFinite(silentMs()) ? Math.round(silentMs() / 1000) : "–" });
     this.phase.className = `phase${phase?.stale ? " stale" : ""}`;
-    this.phase.textContent = phase ? `${t("phase")}: ${phase.value.phase_name ?? phase.value.phase ?? "?"}` : "";
+    const name = this.names[phase?.value.phase];
+    const side = phase?.value.side ? ` · ${term("side", phase.value.side)}` : "";
+    this.phase.textContent = phase && name ? `${t("phase")}: ${term("phase", name)}${side}` : "";
     this.drawSeat(now);
   }
 
