@@ -198,9 +198,7 @@ class ScriptedRoom:
         self._case = Path(handle.request.case_path)
         self._arrange()
         sides = list(dict.fromkeys(p.side for p in self.plan.paths))
-        plan = msg.PlanReference(
-            case_path=str(self._case), plan_hash=self.plan.plan_hash, level=self.plan.level, sides=sides
-        )
+        plan = msg.PlanReference(case_path=str(self._case), plan_hash=self.plan.plan_hash, level=self.plan.level, sides=sides)
         self._plan.publish(plan)
         self.take(translate.plan(plan))
         handle.succeed()
@@ -322,11 +320,18 @@ class ScriptedRoom:
         self._count += 1
         now, stamp = time.monotonic(), self._stamp()
         t = now - self._began
-        breath = RigidTransform.from_parts("world", "world", np.eye(3), [0, 0, BREATH_MM * (math.sin(math.pi * t / BREATH_S) ** 2)])
+        breath = RigidTransform.from_parts(
+            "world", "world", np.eye(3), [0, 0, BREATH_MM * (math.sin(math.pi * t / BREATH_S) ** 2)]
+        )
         tracker = invert(self._world_tracker)
         off = [self._off_mm * math.cos(t / 2), self._off_mm * math.sin(t / 2), -self._gap_mm]
-        wobble = RigidTransform.from_parts(PLATE, PLATE, Rotation.from_euler("x", self._off_mm * 0.2, degrees=True).as_matrix(), off)
-        poses = {"patient_ref": tracker @ breath @ self._world_patient, "robot_ref": tracker @ breath @ self._world_plate @ wobble}
+        wobble = RigidTransform.from_parts(
+            PLATE, PLATE, Rotation.from_euler("x", self._off_mm * 0.2, degrees=True).as_matrix(), off
+        )
+        poses = {
+            "patient_ref": tracker @ breath @ self._world_patient,
+            "robot_ref": tracker @ breath @ self._world_plate @ wobble,
+        }
         self._say_tools(poses, stamp)
         self._say_verification(stamp, now)
         self._say_injector(stamp, now)
@@ -395,7 +400,12 @@ class ScriptedRoom:
         )
         now = time.monotonic()
         self.state = attrs.evolve(
-            self.state, phase=to, plan=reference, approved_by="script", ct_sha256=self.plan.ct_sha256 or "0" * 64, registered_s=now
+            self.state,
+            phase=to,
+            plan=reference,
+            approved_by="script",
+            ct_sha256=self.plan.ct_sha256 or "0" * 64,
+            registered_s=now,
         )
         if to >= Phase.APPROACH:
             self.state = attrs.evolve(self.state, side=reference.sides[0], inserted=to >= Phase.INJECT)

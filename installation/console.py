@@ -8,7 +8,7 @@ from pathlib import Path
 
 from installation.ros import prepare_ros
 from installation.system import ROOT, say
-from installation.venv import VENV, fingerprint, install, prepare
+from installation.venv import VENV, fingerprint, install, prepare, prepare_room
 
 MARKER = VENV / "openpkp-console"
 PACKAGES = ROOT / "ros2_ws/src"
@@ -20,12 +20,7 @@ def prepare_console(words: list[str]) -> dict[str, str]:
     Args:
         words: of the command line; ``--ros`` asks for ROS even where nothing runs yet, ``--no-ros`` for none.
     """
-    prepare()
-    wanted = fingerprint()
-    if not MARKER.is_file() or MARKER.read_text() != wanted:
-        say("first start of the console: installing its libraries")
-        install("console")
-        MARKER.write_text(wanted)
+    install_console()
     domain = None if "--no-ros" in words else running_domain()
     if domain is None and "--ros" not in words:
         if "--no-ros" not in words:
@@ -39,6 +34,28 @@ def prepare_console(words: list[str]) -> dict[str, str]:
     packages = [str(p) for p in sorted(PACKAGES.iterdir()) if (p / p.name).is_dir()]
     environment["PYTHONPATH"] = os.pathsep.join([*packages, environment.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     return environment
+
+
+def prepare_console_bench() -> dict[str, str]:
+    """Environment of the console's benchmark: ROS, what the room needs, and a hand for the browser."""
+    prepare_room()
+    environment = prepare_console(["--ros"])
+    marker, wanted = VENV / "openpkp-console-test", fingerprint()
+    if not marker.is_file() or marker.read_text() != wanted:
+        install("console-test")
+        marker.write_text(wanted)
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "launch"), environment["PYTHONPATH"]])
+    return environment
+
+
+def install_console() -> None:
+    """What is missing of the console's libraries."""
+    prepare()
+    wanted = fingerprint()
+    if not MARKER.is_file() or MARKER.read_text() != wanted:
+        say("first start of the console: installing its libraries")
+        install("console")
+        MARKER.write_text(wanted)
 
 
 def running_domain() -> int | None:

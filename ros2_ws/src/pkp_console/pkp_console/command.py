@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{name}: one-time PIN {users.set_one_time(name, Role(role) if role else None)}")
             return 0
         if not users.exists:
-            _show_first(users.make_first())
+            show_first(users.make_first())
     except (PkpError, ValueError) as error:
         print(f"pkp: {error}", file=sys.stderr)
         return 2
@@ -70,11 +70,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _show_first(pins: dict[str, str]) -> None:
+def show_first(pins: dict[str, str]) -> None:
+    """The first users' one-time PINs, for whoever started it."""
     print("pkp: first start. One-time PINs, shown only now; each must be changed at the first sign-in:")
     for name, pin in pins.items():
         print(f"  {name:<10} {pin}")
     sys.stdout.flush()
+
+
+def free_port(wanted: int) -> int:
+    """This port of the loopback if nobody has it, else one that is free."""
+    for port in (wanted, 0):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(trial.getsockname()[1])
+    raise OSError("no port is free")
 
 
 def _listen(config: ConsoleConfig) -> socket.socket | None:
