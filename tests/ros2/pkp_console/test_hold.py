@@ -51,7 +51,7 @@ def test_letting_go_is_told_for_a_while_and_then_nothing(switch, clock):
 
 def test_a_grip_that_lapsed_never_comes_back(switch, clock):
     switch.press(press(clock))
-    clock.now += 0.25  # the network held its breath
+    clock.now += 0.3  # the network held its breath
     assert switch.word().pressed is False
     for _ in range(20):  # what was queued arrives all the same
         clock.now += 0.05
@@ -117,7 +117,7 @@ def test_it_is_never_pressed_without_a_fresh_press(steps):
         clock.now += wait
         word = switch.word()
         if word is not None and word.pressed:
-            assert clock.now - last <= 0.2
+            assert clock.now - last <= 0.25
         session = "s2" if other else "s1"
         if what == "press":
             if switch.press(press(clock, grip=grip, session=session, seen_s=clock.now - behind)):

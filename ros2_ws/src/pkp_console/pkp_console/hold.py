@@ -49,7 +49,7 @@ class HoldSwitch:
         told_s: a release is told for so long.
     """
 
-    def __init__(self, fresh_s: float = 0.2, lag_s: float = 0.6, told_s: float = 0.5, now: Now = time.monotonic) -> None:
+    def __init__(self, fresh_s: float = 0.25, lag_s: float = 0.6, told_s: float = 0.5, now: Now = time.monotonic) -> None:
         self._fresh_s, self._lag_s, self._told_s, self._now = fresh_s, lag_s, told_s, now
         self._lock = threading.Lock()
         self._held: Press | None = None

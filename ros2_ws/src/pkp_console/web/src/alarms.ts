@@ -2,7 +2,7 @@
 
 import { post } from "./api";
 import { fill, h } from "./dom";
-import { linked, listen, reading, replaying, snapshot } from "./live";
+import { linked, listen, snapshot } from "./live";
 import { t } from "./words";
 
 export type Priority = "high" | "medium" | "low";
@@ -47,7 +47,6 @@ export class AlarmBar {
 
   /** What holds now, the link's loss included, which the server cannot tell of. */
   private now(): Alarm[] {
-    if (replaying()) return [];
     if (linked()) {
       this.wasSupervised = Boolean(snapshot()?.room.supervised);
       this.linkSeen = false;
@@ -55,7 +54,7 @@ export class AlarmBar {
       const by = this.linkSeen ? "·" : "";
       return [{ code: LINK, priority: "high", data: {}, held_s: 0, acknowledged_by: by }];
     }
-    return (reading("alarms")?.value.alarms ?? []) as Alarm[];
+    return (snapshot()?.topics.alarms?.value.alarms ?? []) as Alarm[]; // of the room, also while a record is replayed
   }
 
   private draw(): void {
