@@ -186,8 +186,8 @@ def test_a_second_operator_reads_and_a_silent_supervisor_is_told(room, browser, 
     page.goto(f"{address}#/room")
     second = signed_in(browser, address, "second")
     second.goto(f"{address}#/room")
-    assert second.locator("[data-key='to.ingest']:disabled").count() == 1
     second.wait_for_selector("text=Only the operator who has the console")
+    second.wait_for_selector("[data-key='to.ingest']:disabled")
     page.wait_for_selector(".stop:enabled")
     playing.terminate()  # the supervisor is gone with the room
     page.wait_for_selector(".alarm.high")

@@ -75,6 +75,7 @@ export class Shell {
     );
     this.seatShown = "";
     this.close();
+    fill(this.said); // what was said belonged to the page before
     player.show();
     void workflow().then((flow) => (this.names = flow.phases), () => null);
     this.leave.push(listen((now) => this.draw(now)));
