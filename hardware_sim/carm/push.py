@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from pathlib import Path
+from typing import Any
 
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
-from pynetdicom import AE, _config
+from pynetdicom import AE, _config, evt
 
 from planning_core.errors import PkpError
 
@@ -35,7 +38,8 @@ def push(folder: Path, host: str, port: int, title: str, called: str, abort_afte
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = SILENCE_S
     ae.maximum_pdu_size = PDU_BYTES
     ae.add_requested_context(CTImageStorage, [ExplicitVRLittleEndian])
-    association = ae.associate(host, port, ae_title=called, max_pdu=PDU_BYTES)
+    handlers: list[Any] = [(evt.EVT_CONN_OPEN, _at_once)]
+    association = ae.associate(host, port, ae_title=called, max_pdu=PDU_BYTES, evt_handlers=handlers)
     if not association.is_established:
         how = "rejected us" if association.is_rejected else "did not answer"
         raise PushFailedError(f"{called} at {host}:{port} {how}", instances=0, status=None)
@@ -45,9 +49,11 @@ def push(folder: Path, host: str, port: int, title: str, called: str, abort_afte
             if taken == abort_after:
                 association.abort()
                 return taken
+            asked_s = time.monotonic()
             status = association.send_c_store(file).get("Status")
             if status != 0:
-                said = f"nothing within {SILENCE_S:g} s" if status is None else f"status 0x{status:04X}"
+                waited = f"nothing for {time.monotonic() - asked_s:.1f} s, then the association ended"
+                said = waited if status is None else f"status 0x{status:04X}"
                 raise PushFailedError(f"instance {taken + 1} was answered with {said}", instances=taken, status=status)
             taken += 1
         association.release()
@@ -55,3 +61,8 @@ def push(folder: Path, host: str, port: int, title: str, called: str, abort_afte
         if association.is_established:
             association.abort()
     return taken
+
+
+def _at_once(event: Any) -> None:
+    """A request and its data are written apart: the second must not wait until the peer acknowledged the first."""
+    event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -13,6 +13,7 @@ from planning_core.errors import PkpError
 
 DOMAINS = range(1, 102)
 """Those that are safe on every system (ROS documentation, "The ROS_DOMAIN_ID")."""
+PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
 
 
 class NoFreeDomainError(PkpError):
@@ -46,5 +47,6 @@ def own_domain(seed: int | None = None) -> Iterator[int]:
 
 
 def loopback(domain: int) -> dict[str, str]:
-    """Environment variables that keep ROS on this machine and in this domain."""
-    return {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    """Environment variables that keep ROS on this machine and in this domain; a user's own Fast DDS profiles stay."""
+    profiles = os.environ.get(PROFILES, str(Path(__file__).with_name("fastdds.xml")))
+    return {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", PROFILES: profiles}

@@ -76,6 +76,44 @@ class RigidTransform:
         matrix[:3, 3] = translation_mm
         return cls(dst, src, matrix)
 
+    @classmethod
+    def from_quaternion(
+        cls, dst: str, src: str, quaternion: tuple[float, float, float, float], translation_mm: ArrayLike
+    ) -> RigidTransform:
+        """From a rotation as x, y, z, w (any length but zero) and a (3,) translation in mm.
+
+        Raises:
+            InvalidTransformError: the quaternion has no length, or is not finite.
+        """
+        x, y, z, w = quaternion
+        square = x * x + y * y + z * z + w * w
+        if not 0.0 < square < math.inf:
+            raise InvalidTransformError(f"T_{dst}_{src}: no rotation in the quaternion {quaternion}", length=math.sqrt(square))
+        s = 2.0 / square
+        rotation = (
+            (1 - s * (y * y + z * z), s * (x * y - z * w), s * (x * z + y * w)),
+            (s * (x * y + z * w), 1 - s * (x * x + z * z), s * (y * z - x * w)),
+            (s * (x * z - y * w), s * (y * z + x * w), 1 - s * (x * x + y * y)),
+        )
+        return cls.from_parts(dst, src, rotation, translation_mm)
+
+    @property
+    def quaternion(self) -> tuple[float, float, float, float]:
+        """The rotation as x, y, z, w of length 1 (Shepperd 1978: divided by the largest of the four)."""
+        (a, b, c), (d, e, f), (g, h, i) = self.rotation.tolist()
+        trace = a + e + i
+        largest = max(trace, a, e, i)
+        if largest == trace:
+            four = (h - f, c - g, d - b, 1 + trace)
+        elif largest == a:
+            four = (1 + a - e - i, b + d, c + g, h - f)
+        elif largest == e:
+            four = (b + d, 1 + e - a - i, f + h, c - g)
+        else:
+            four = (c + g, f + h, 1 + i - a - e, d - b)
+        length = math.hypot(*four)
+        return four[0] / length, four[1] / length, four[2] / length, four[3] / length
+
     @property
     def rotation(self) -> FloatArray:
         """(3, 3) rotation; its columns are the axes of ``src`` seen in ``dst``."""
@@ -108,6 +146,6 @@ class RigidTransform:
                 right=other.dst,
             )
         product = self.matrix @ other.matrix
-        # keep long chains orthonormal: project the rotation back onto SO(3)
-        left, _, right = np.linalg.svd(product[:3, :3])
-        return RigidTransform.from_parts(self.dst, other.src, left @ right, product[:3, 3])
+        # keep long chains orthonormal: one Newton step back onto SO(3), whose error is the square of the factors' deviation
+        product[:3, :3] = product[:3, :3] @ (1.5 * np.eye(3) - 0.5 * product[:3, :3].T @ product[:3, :3])
+        return RigidTransform(self.dst, other.src, product)

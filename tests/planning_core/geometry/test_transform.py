@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from hypothesis import given
+from scipy.spatial.transform import Rotation
 
 from planning_core.geometry import FrameMismatchError, InvalidTransformError, RigidTransform
 from tests.planning_core.geometry.strategies import points, transforms
@@ -39,3 +40,23 @@ def test_a_matrix_of_another_shape_is_refused_with_its_shape():
 def test_the_matrix_cannot_be_written_to():
     with pytest.raises(ValueError, match="read-only"):
         RigidTransform("a", "b", np.eye(4)).matrix[0, 0] = 2
+
+
+@given(transforms("a", "b"))
+def test_a_quaternion_says_the_same_rotation_as_a_peer_and_leads_back(transform):
+    same = np.abs(np.dot(transform.quaternion, Rotation.from_matrix(transform.rotation).as_quat()))
+    assert same == pytest.approx(1.0, abs=1e-9)
+    back = RigidTransform.from_quaternion("a", "b", transform.quaternion, transform.translation_mm)
+    np.testing.assert_allclose(back.matrix, transform.matrix, atol=1e-9)
+
+
+@pytest.mark.parametrize("axis", np.eye(3))
+def test_half_a_turn_has_a_quaternion_too(axis):
+    turn = RigidTransform.from_parts("a", "b", 2 * np.outer(axis, axis) - np.eye(3), np.zeros(3))
+    np.testing.assert_allclose(np.abs(turn.quaternion), [*axis, 0.0], atol=1e-12)
+
+
+@pytest.mark.parametrize("quaternion", [(0.0, 0.0, 0.0, 0.0), (np.nan, 0.0, 0.0, 1.0), (np.inf, 0.0, 0.0, 1.0)])
+def test_a_quaternion_without_a_rotation_is_refused(quaternion):
+    with pytest.raises(InvalidTransformError):
+        RigidTransform.from_quaternion("a", "b", quaternion, np.zeros(3))

@@ -58,6 +58,7 @@ class Bench:
         self.word = Permit("sup", 0, 0, True, False, "APPROACH", PLAN.plan_hash, "left", 0.0)
         self.sent = []
         self.cameras = self.encoders = True
+        self.encoders_ahead_s = 0.0
 
     def say(self, **changes):
         """The supervisor's word from now on; None of a word is silence."""
@@ -82,7 +83,7 @@ class Bench:
                 p.observe(sample, now_s)
         if self.encoders:
             state = room.arm.joint_state()
-            p.observe_joints(state.stamp_s, state.joints, now_s)
+            p.observe_joints(state.stamp_s + self.encoders_ahead_s, state.joints, now_s)
         setpoint = p.step(now_s)
         self.sent.append(setpoint)
         if setpoint is not None and room.arm.mode == "running":

@@ -55,6 +55,17 @@ class Stage:
     def goal(self, **fields):
         return Goal(self, fields)
 
+    def reach(self, stage=None, tries=5):
+        """A goal that has come to ``stage``, or to its end. A test machine that starves the stand-in for longer than a permit
+        lives makes the arm give up, rightly: then once more."""
+        for _ in range(tries):
+            goal = self.goal()
+            self.until(lambda: goal.done or stage in goal.stages, 60.0)  # noqa: B023
+            if not (goal.done and goal.result.error_code == "not_permitted"):
+                break
+        assert not (goal.done and goal.result.error_code), goal.result
+        return goal
+
     def code_of(self, **fields):
         goal = self.goal(**fields)
         self.until(lambda: goal.done)
@@ -109,9 +120,7 @@ def test_it_reaches_the_place_holds_stops_and_withdraws(stage):
     assert stage.code_of(epoch=9) == "old_epoch"
     assert stage.code_of(side="right") == "wrong_plan"
     assert far.look()[0] == 0
-    goal = stage.goal()
-    stage.until(lambda: goal.done, 60.0)
-    assert goal.result.error_code == "", goal.result
+    goal = stage.reach()
     assert goal.result.entry_error < 2e-3
     assert {"free way", "advance"} <= set(goal.stages)
     errors = []
@@ -141,9 +150,7 @@ def test_a_blind_camera_asks_for_a_stop_and_a_killed_node_comes_back_at_rest(sta
     stage.start()
     far.register()
     stage.wait(0.1)
-    goal = stage.goal()
-    stage.until(lambda: "advance" in goal.stages or goal.done)
-    assert not goal.done, goal.result
+    goal = stage.reach("advance")
     far.be(sees=False)
     stage.until(lambda: goal.done and far.look()[2])
     assert "no good pose" in far.look()[2][0]
@@ -161,9 +168,7 @@ def test_a_blind_camera_asks_for_a_stop_and_a_killed_node_comes_back_at_rest(sta
     assert stage.code_of(epoch=0) in ("old_epoch", "stopped")
     assert far.look()[0] == count
 
-    again = stage.goal()
-    stage.until(lambda: "free way" in again.stages or again.done)
-    assert not again.done, again.result
+    stage.reach("free way")
     killed = stage.rooms[-1].children[0].process
     killed.send_signal(signal.SIGKILL)
     killed.wait()
@@ -182,9 +187,7 @@ def test_lies_about_the_joints_are_a_fault_until_the_supervisor_has_stopped(stag
     stage.start()
     far.register()
     stage.wait(0.1)
-    goal = stage.goal()
-    stage.until(lambda: "free way" in goal.stages or goal.done)
-    assert not goal.done, goal.result
+    goal = stage.reach("free way")
     far.be(feels=False)
     stage.until(lambda: far.lie() or goal.done)
     assert (goal.result.error_code, "joint state" in goal.result.error_msg) == ("fault", True)

@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 from geometry_msgs.msg import PoseStamped
 from pkp_lifecycle import names
+from pkp_lifecycle.goals import conclude, not_yet
 from pkp_lifecycle.node import KEPT, LATEST, PkpNode
 from pkp_lifecycle.node import main as run
 from pkp_lifecycle.polled import Polled, unspun
@@ -25,7 +26,6 @@ from pkp_msgs.msg import OperatingState, RegistrationResult, StateCommand, ToolP
 from pkp_msgs.srv import Stop
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
-from rclpy.task import Future
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from tf2_msgs.msg import TFMessage
@@ -46,7 +46,7 @@ from planning_core.errors import PkpError
 from planning_core.geometry import RigidTransform
 
 PURPOSES = {Approach.Goal.APPROACH: Purpose.APPROACH, Approach.Goal.WITHDRAW: Purpose.WITHDRAW}
-STATE_S, POSE_S = 0.05, 0.04
+STATE_S, POSE_S = 0.05, 0.05
 
 
 class Arm(PkpNode[ArmConfig]):
@@ -68,7 +68,7 @@ class Arm(PkpNode[ArmConfig]):
         self._inbox: deque[Callable[[float], None]] = deque()
         self._numbers = itertools.count(1)
         self._registration: tuple[str, RigidTransform, float] | None = None
-        self._waiting: dict[int, tuple[ServerGoalHandle, Future, float]] = {}
+        self._waiting: dict[int, tuple[ServerGoalHandle, float]] = {}
         self._located: RigidTransform | None = None
         self._period_s = limits.period_s
         self._frame_s: float | None = None
@@ -79,7 +79,7 @@ class Arm(PkpNode[ArmConfig]):
 
     def begin(self) -> None:
         """Drive from now on; knows nothing, moves nothing, waits for a goal under the present epoch."""
-        self._ticker = Ticker(self._period_s, self._tick, lambda: not self._positioner.busy)
+        self._ticker = Ticker(self._period_s, self._tick, lambda: self._positioner.at_rest)
         self._ticker.start()
 
     def halt(self) -> None:
@@ -89,9 +89,8 @@ class Arm(PkpNode[ArmConfig]):
         self._positioner.quit("the arm node was deactivated")
         self._finish()
         self._inbox.clear()
-        for number, (_, ended, _) in self._waiting.items():  # a goal that never came out of the inbox
-            if not ended.done():
-                ended.set_result(Outcome(number, "not_active", "the arm node was deactivated"))
+        for number in tuple(self._waiting):  # a goal that never came out of the inbox
+            self._conclude(Outcome(number, "not_active", "the arm node was deactivated"))
 
     def close(self) -> None:
         """Let go."""
@@ -124,7 +123,8 @@ class Arm(PkpNode[ArmConfig]):
             self,
             Approach,
             names.APPROACH,
-            self._execute,
+            not_yet,
+            handle_accepted_callback=self._accepted,
             goal_callback=lambda goal: GoalResponse.ACCEPT if self.active else GoalResponse.REJECT,
             cancel_callback=lambda handle: CancelResponse.ACCEPT,
         )
@@ -196,30 +196,26 @@ class Arm(PkpNode[ArmConfig]):
         if self.active:
             self._inbox.append(lambda now_s: self._positioner.doubt_registration(reason, now_s))
 
-    async def _execute(self, handle: ServerGoalHandle) -> Approach.Result:
-        number, result = next(self._numbers), Approach.Result()
-        outcome = Outcome(number, "not_active", "the arm node is not active")
+    def _accepted(self, handle: ServerGoalHandle) -> None:
+        number = next(self._numbers)
+        self._waiting[number] = handle, time.monotonic()
         try:
             order = self._order(number, handle.request)
-            if self.active:
-                ended: Future = Future()
-                self._waiting[number] = (handle, ended, time.monotonic())
-                self._inbox.append(lambda now_s: self._positioner.begin(order, now_s))
-                outcome = await ended
         except PkpError as error:
-            outcome = Outcome(number, error.code, error.message)
-        self._waiting.pop(number, None)
-        result.error_code, result.error_msg = outcome.code, outcome.message
+            return self._conclude(Outcome(number, error.code, error.message))
+        if not self.active:
+            return self._conclude(Outcome(number, "not_active", "the arm node is not active"))
+        self._inbox.append(lambda now_s: self._positioner.begin(order, now_s))
+
+    def _conclude(self, outcome: Outcome) -> None:
+        if outcome.number not in self._waiting:
+            return
+        handle, _ = self._waiting.pop(outcome.number)
+        result = Approach.Result(error_code=outcome.code, error_msg=outcome.message, angle_error=outcome.angle_rad)
         result.entry_error, result.target_error = metres(outcome.entry_mm), metres(outcome.target_mm)
-        result.angle_error = outcome.angle_rad
-        self.get_logger().info(f"goal {number}: {outcome.code or 'reached'} {outcome.message}")
-        if not outcome.code:
-            handle.succeed()
-        elif handle.is_cancel_requested:
-            handle.canceled()
-        else:
-            handle.abort()
-        return result
+        self.get_logger().info(f"goal {outcome.number}: {outcome.code or 'reached'} {outcome.message}")
+        called_off = handle.canceled if handle.is_cancel_requested else handle.abort
+        conclude(handle, result, called_off if outcome.code else handle.succeed)
 
     def _order(self, number: int, goal: Approach.Goal) -> Order:
         purpose = PURPOSES.get(goal.purpose)
@@ -240,10 +236,7 @@ class Arm(PkpNode[ArmConfig]):
         """Tell those who wait how their goals ended, and the supervisor that the arm stopped by itself."""
         positioner = self._positioner
         while positioner.outcomes:
-            outcome = positioner.outcomes.popleft()
-            waiting = self._waiting.get(outcome.number)
-            if waiting is not None:
-                waiting[1].set_result(outcome)
+            self._conclude(positioner.outcomes.popleft())
         if positioner.stop_wanted:
             reason, positioner.stop_wanted = positioner.stop_wanted, ""
             self.get_logger().warning(f"asks for a stop: {reason}")
@@ -255,7 +248,7 @@ class Arm(PkpNode[ArmConfig]):
         self._state.publish(operating_state(positioner, now_s, self.active, self.stamp()))
         stale = now_s - positioner.joints_s > 5 * self.config.joints_stale_s
         self.unhealthy = "no joint states" if self.active and stale else ""
-        for number, (handle, _, began_s) in self._waiting.items():
+        for number, (handle, began_s) in self._waiting.items():
             if handle.is_cancel_requested:
                 self._inbox.append(lambda now_s, number=number: positioner.cancel(number, now_s))
             left, elapsed = metres(positioner.distance_left_mm), now_s - began_s

@@ -9,7 +9,6 @@ from pkp_lifecycle.units import metres, millimetres
 from pkp_msgs.msg import RegistrationResult, StateCommand, ToolPose, ToolPoseArray
 from pkp_supervisor.guard import Permit
 from pkp_supervisor.phases import Phase
-from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import JointState
 
 from pkp_control.compensation import PATIENT, TOOL, TRACKER, ToolSample
@@ -65,7 +64,7 @@ def transform_stamped(transform: RigidTransform, stamp: Time) -> TransformStampe
     message.header.stamp, message.header.frame_id = stamp, transform.dst
     place, turn = message.transform.translation, message.transform.rotation
     place.x, place.y, place.z = (metres(float(v)) for v in transform.translation_mm)
-    turn.x, turn.y, turn.z, turn.w = (float(v) for v in Rotation.from_matrix(transform.rotation).as_quat())
+    turn.x, turn.y, turn.z, turn.w = transform.quaternion
     return message
 
 
@@ -75,7 +74,7 @@ def pose_stamped(transform: RigidTransform, stamp: Time) -> PoseStamped:
     message.header.stamp, message.header.frame_id = stamp, transform.dst
     place, turn = message.pose.position, message.pose.orientation
     place.x, place.y, place.z = (metres(float(v)) for v in transform.translation_mm)
-    turn.x, turn.y, turn.z, turn.w = (float(v) for v in Rotation.from_matrix(transform.rotation).as_quat())
+    turn.x, turn.y, turn.z, turn.w = transform.quaternion
     return message
 
 
@@ -98,6 +97,6 @@ def _rigid(dst: str, src: str, turn: tuple[float, ...], place_m: tuple[float, ..
     if not 0.99 < x * x + y * y + z * z + w * w < 1.01:  # a NaN fails too
         return None
     try:
-        return RigidTransform.from_parts(dst, src, Rotation.from_quat(turn).as_matrix(), [millimetres(v) for v in place_m])
+        return RigidTransform.from_quaternion(dst, src, (x, y, z, w), [millimetres(v) for v in place_m])
     except PkpError:
         return None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import attrs
 from pkp_lifecycle import names
+from pkp_lifecycle.goals import conclude, not_yet
 from pkp_lifecycle.node import LATEST, PkpNode
 from pkp_lifecycle.node import main as run
 from pkp_lifecycle.stop import StopAsker
@@ -35,11 +37,17 @@ from planning_core.cement.curing import CURING, CementClock
 from planning_core.errors import PkpError
 
 
-class _Turn:
-    """Awaited, it lets the executor do other things first: one thread serves messages and goals, none starves another."""
+@attrs.frozen(eq=False)
+class _Given:
+    """The goal that is being followed.
 
-    def __await__(self) -> Iterator[None]:
-        yield
+    Args:
+        armed: ends when the device is. began_s: monotonic.
+    """
+
+    handle: ServerGoalHandle
+    armed: Future[None]
+    began_s: float
 
 
 class Injector(PkpNode[Any]):
@@ -59,7 +67,8 @@ class Injector(PkpNode[Any]):
         self._client = InjectorClient(line, time.monotonic, ClientConfig(timeout_s=config.timeout_s, oldest_s=config.oldest_s))
         journal = InjectionJournal(Path(config.journal_folder) / "injection.jsonl")
         self._cycle = InjectionCycle(self._client, journal, time.monotonic, self._injection)
-        self._asker, self._busy, self._plan, self._side = StopAsker(self), False, msg.PlanReference(), ""
+        self._asker, self._plan, self._side = StopAsker(self), msg.PlanReference(), ""
+        self._given: _Given | None = None
         self._runner = InjectionRunner(self._cycle, self._gate, self._asker.ask, time.monotonic)
         self._state = self.create_publisher(msg.InjectorState, names.INJECTOR, 10)
         self._operating = self.create_publisher(msg.OperatingState, names.INJECTOR_STATE, 10)
@@ -71,7 +80,8 @@ class Injector(PkpNode[Any]):
             self,
             Inject,
             names.INJECT,
-            self._inject,
+            not_yet,
+            handle_accepted_callback=self._accepted,
             goal_callback=self._asked,
             cancel_callback=lambda goal: CancelResponse.ACCEPT,
         )
@@ -139,44 +149,26 @@ class Injector(PkpNode[Any]):
         operating = injector_messages.operating_state(view, self._gate.stops)
         operating.header.stamp = self.stamp()
         self._operating.publish(operating)
+        if self._given is not None:
+            self._follow(self._given)
 
     def _asked(self, goal: Inject.Goal) -> GoalResponse:
         sane = math.isfinite(goal.timeout) and 0 <= goal.timeout <= self.config.longest_s
-        free = self.active and sane and not self._busy
-        if free:
-            self._busy = True
-        else:
+        free = self.active and sane and self._given is None
+        if not free:
             self.get_logger().warning(f"Inject refused: active {self.active}, timeout {goal.timeout} s, or one is being followed")
         return GoalResponse.ACCEPT if free else GoalResponse.REJECT
 
-    async def _inject(self, handle: ServerGoalHandle) -> Inject.Result:
-        goal, begun = handle.request, time.monotonic()
-        result, end = Inject.Result(), handle.abort
+    def _accepted(self, handle: ServerGoalHandle) -> None:
+        if self._given is not None:  # two were asked for at once
+            return conclude(handle, Inject.Result(error_code="busy", error_msg="another goal is being followed"), handle.abort)
+        now_s = time.monotonic()
         try:
-            await self._arm(goal)
-            await self._follow(handle, begun + (goal.timeout or self.config.longest_s))
-            view = self._runner.view
-            if view.state.phase is Phase.DONE:
-                end = handle.succeed
-            else:
-                end = handle.canceled if handle.is_cancel_requested else handle.abort
-                stopped = view.state.phase is Phase.STOPPED
-                result.error_code = (view.state.stop or Stop.ORDERED).name.lower() if stopped else "given_up"
-                result.error_msg = view.why or "the procedure went on without the rest of the dose"
+            self._given = _Given(handle, self._arm(handle.request), now_s)
         except PkpError as error:
-            result.error_code, result.error_msg = error.code, error.message
-        except TimeoutError:
-            result.error_code, result.error_msg = "injector_line", "the injector could not be armed in time"
-        finally:
-            self._busy = False
-        if goal.side in ("left", "right"):
-            state = self._runner.view.state
-            result.delivered_volume = cubic_metres(state.given(goal.side).given_ml)
-            result.peak_pressure = injector_messages.peak_pa(state, goal.side)
-        end()
-        return result
+            self._conclude(handle, error.code, error.message)
 
-    async def _arm(self, goal: Inject.Goal) -> None:
+    def _arm(self, goal: Inject.Goal) -> Future[None]:
         order = Order(goal.plan.plan_hash, goal.side, goal.epoch)
         self._gate.admit(order, time.monotonic())
         if goal.mixed_at.sec == 0:
@@ -185,26 +177,41 @@ class Injector(PkpNode[Any]):
         dose = checked_dose(millilitres(goal.volume), plan.recommended_ml, [p.side for p in plan.paths], goal.side)
         config = limited(self._injection, millilitres(goal.flow_limit), goal.pressure_limit / 1e3)
         cement = CementClock.start(self.monotonic_of(goal.mixed_at), CURING[self.config.cement_class])
-        armed = self._runner.arm(order, InjectionOrder(goal.side, dose, plan.plan_hash), cement, config)
-        until_s = time.monotonic() + self.config.arming_s
-        while not armed.done():
-            if time.monotonic() > until_s and armed.cancel():
-                raise TimeoutError
-            await _Turn()
-        armed.result()
+        return self._runner.arm(order, InjectionOrder(goal.side, dose, plan.plan_hash), cement, config)
 
-    async def _follow(self, handle: ServerGoalHandle, until_s: float) -> None:
-        """Feedback until it ends."""
-        begun = told = time.monotonic()
-        while self._runner.view.state.phase in ARMED and self.active:
+    def _follow(self, given: _Given) -> None:
+        """Once a period: armed, given up, or ended? Otherwise feedback."""
+        handle, armed, now_s = given.handle, given.armed, time.monotonic()
+        if not armed.done():
+            if (now_s - given.began_s > self.config.arming_s or not self.active) and armed.cancel():
+                self._conclude(handle, "injector_line", "the injector could not be armed in time")
+            return
+        error = armed.exception()
+        if isinstance(error, PkpError):
+            return self._conclude(handle, error.code, error.message)
+        view = self._runner.view
+        if view.state.phase in ARMED and self.active:
             if handle.is_cancel_requested:
                 self._runner.give_up("the operator called it off")
-            elif time.monotonic() > until_s:
+            elif now_s - given.began_s > (handle.request.timeout or self.config.longest_s):
                 self._runner.give_up("the goal's time is over")
-            if time.monotonic() - told >= self.PERIOD_S:
-                told = time.monotonic()
-                handle.publish_feedback(injector_messages.feedback(self._runner.view, told - begun))
-            await _Turn()
+            handle.publish_feedback(injector_messages.feedback(view, now_s - given.began_s))
+        elif view.state.phase is Phase.DONE:
+            self._conclude(handle)
+        else:
+            stopped = view.state.phase is Phase.STOPPED
+            code = (view.state.stop or Stop.ORDERED).name.lower() if stopped else "given_up"
+            self._conclude(handle, code, view.why or "the procedure went on without the rest of the dose")
+
+    def _conclude(self, handle: ServerGoalHandle, code: str = "", words: str = "") -> None:
+        self._given = None
+        result, side = Inject.Result(error_code=code, error_msg=words), handle.request.side
+        if side in ("left", "right"):
+            state = self._runner.view.state
+            result.delivered_volume = cubic_metres(state.given(side).given_ml)
+            result.peak_pressure = injector_messages.peak_pa(state, side)
+        called_off = handle.canceled if handle.is_cancel_requested else handle.abort
+        conclude(handle, result, called_off if code else handle.succeed)
 
 
 def main() -> int:

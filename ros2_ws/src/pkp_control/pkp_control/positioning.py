@@ -29,6 +29,8 @@ from planning_core.geometry import RigidTransform
 
 LATE_PERIODS = 5
 ARRIVE_S = 1.0
+AHEAD_S = 0.005
+"""What came while this thread was held up between reading the clock and the messages is stamped so little ahead."""
 TRAIL_S = 0.08
 """Setpoints of so long ago may be where the arm is now: what a servo lags behind, several times."""
 
@@ -106,6 +108,11 @@ class Positioner:
         return self._order is not None and self.stage is not Stage.HOLD
 
     @property
+    def at_rest(self) -> bool:
+        """No goal is followed or held."""
+        return self._order is None
+
+    @property
     def permit(self) -> Permit | None:
         """The supervisor's newest word."""
         return self._guard.permit
@@ -128,7 +135,10 @@ class Positioner:
         """A joint state; one that is not finite, not newer or from the future is no news, and silence is noticed."""
         if joints.shape != (6,) or not (np.isfinite(joints).all() and np.isfinite(stamp_s)):
             return
-        if not self.joints_s < stamp_s <= now_s + 0.005:
+        if stamp_s > now_s + AHEAD_S:
+            return
+        stamp_s = min(stamp_s, now_s)
+        if not self.joints_s < stamp_s:
             return
         self.joints, self.joints_s = joints, stamp_s
         self._standing.observe_joints(stamp_s, joints)
@@ -187,7 +197,7 @@ class Positioner:
         if why:
             self._drop(*why)
             return None
-        if not -0.005 <= now_s - self.joints_s <= self._config.joints_stale_s:
+        if not 0.0 <= now_s - self.joints_s <= self._config.joints_stale_s:
             self.fault(f"newest joint state is {now_s - self.joints_s:.3f} s old", now_s)
             return None
         if self.busy and self.stage is not Stage.BRAKE and now_s - self._began_s > order.timeout_s:

@@ -23,20 +23,12 @@ UNSEEN = {
 """Whatever else keeps a pose back is the device's error, or one that cannot be told from it."""
 
 
-def quaternion(rotation: object) -> tuple[float, float, float, float]:
-    """x, y, z, w of a (3, 3) rotation."""
-    from scipy.spatial.transform import Rotation
-
-    x, y, z, w = Rotation.from_matrix(rotation).as_quat()
-    return float(x), float(y), float(z), float(w)
-
-
 def transform_message(transform: RigidTransform) -> Transform:
     """In m."""
     message = Transform()
     to, turn = message.translation, message.rotation
     to.x, to.y, to.z = (metres(float(v)) for v in transform.translation_mm)
-    turn.x, turn.y, turn.z, turn.w = quaternion(transform.rotation)
+    turn.x, turn.y, turn.z, turn.w = transform.quaternion
     return message
 
 

@@ -116,6 +116,7 @@ class DicomReceiver:
                 plain, address = super().get_request()
                 bounded = _Bounded(plain.family, plain.type, plain.proto, fileno=plain.detach())
                 bounded.settimeout(receiver._config.silence_s)
+                bounded.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an answer must not wait for an acknowledgement
                 return bounded, address
 
         self._server = ae.make_server((config.dicom_bind, config.dicom_port), evt_handlers=handlers, server_class=Server)

@@ -9,8 +9,8 @@ import rclpy
 from builtin_interfaces.msg import Duration
 from control_msgs.action import FollowJointTrajectory
 from pkp_lifecycle import names
+from pkp_lifecycle.goals import conclude, not_yet
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
-from rclpy.task import Future
 
 from hardware_sim.arm import ArmMode
 from pkp_simulation.bench import ArmBench
@@ -31,14 +31,14 @@ class TrajectoryServer:
         self._owner, self._bench, self._period_s = owner, bench, period_s
         self._run: Run | None = None
         self._handle: Any = None
-        self._done: Future | None = None
         self._count = 0
         self._until_s = 0.0
         self._server = ActionServer(
             self.node,
             FollowJointTrajectory,
             names.FOLLOW_TRAJECTORY,
-            execute_callback=self._execute,
+            execute_callback=not_yet,
+            handle_accepted_callback=self._accepted,
             goal_callback=self._asked,
             cancel_callback=lambda _: CancelResponse.ACCEPT,
         )
@@ -50,7 +50,7 @@ class TrajectoryServer:
 
     def step(self) -> None:
         """Once a period: has it arrived, or failed?"""
-        if self._run is None or self._done is None:
+        if self._run is None:
             return
         arm = self._bench.arm
         state = arm.joint_state()
@@ -75,34 +75,25 @@ class TrajectoryServer:
         # only what a controller that is not running would refuse; what is wrong with a goal is said in its result
         return GoalResponse.ACCEPT if self._bench.arm.mode is ArmMode.RUNNING else GoalResponse.REJECT
 
-    async def _execute(self, handle: Any) -> FollowJointTrajectory.Result:
-        result = FollowJointTrajectory.Result()
+    def _accepted(self, handle: Any) -> None:
         try:
             chosen = self._way(handle.request)
             self._end(Outcome.INVALID_GOAL, "a newer goal took the arm")
             self._bench.arm.follow(chosen.times_s[1:].tolist(), chosen.points[1:])
         except PkpError as error:
-            handle.abort()
-            result.error_code = int(error.data.get("outcome", Outcome.INVALID_GOAL))
-            result.error_string = error.message
-            return result
-        done: Future = Future()
-        self._run, self._handle, self._done = Run(chosen, self._bench.arm.now_s), handle, done
-        outcome, words = await done
-        result.error_code, result.error_string = int(outcome), words
-        if handle.is_cancel_requested:
-            handle.canceled()
-        elif outcome is Outcome.SUCCESSFUL:
-            handle.succeed()
-        else:
-            handle.abort()
-        return result
+            code = int(error.data.get("outcome", Outcome.INVALID_GOAL))
+            result = FollowJointTrajectory.Result(error_code=code, error_string=error.message)
+            return conclude(handle, result, handle.abort)
+        self._run, self._handle = Run(chosen, self._bench.arm.now_s), handle
 
     def _end(self, outcome: Outcome, words: str) -> None:
         self._linger()
-        done, self._run, self._done = self._done, None, None
-        if done is not None:
-            done.set_result((outcome, words))
+        if self._run is None:
+            return
+        self._run, handle = None, self._handle
+        result = FollowJointTrajectory.Result(error_code=int(outcome), error_string=words)
+        called_off = handle.canceled if handle.is_cancel_requested else None
+        conclude(handle, result, called_off or (handle.succeed if outcome is Outcome.SUCCESSFUL else handle.abort))
 
     def _linger(self) -> None:
         self._until_s = self._bench.sampled_s + LINGER_S

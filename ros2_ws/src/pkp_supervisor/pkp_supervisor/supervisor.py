@@ -141,7 +141,8 @@ class Supervisor(PkpNode[SupervisorConfig]):
         if self._state.epoch != before.epoch or self._state.phase is not before.phase:
             self._say()
             self.get_logger().info(f"{before.phase.name.lower()} -> {self._state.phase.name.lower()} {self._state.reason}")
-        self._keep_record()
+        if self._state != before:
+            self._keep_record()
         return None
 
     def _note(self, what: str, **facts: Any) -> None:
@@ -151,14 +152,15 @@ class Supervisor(PkpNode[SupervisorConfig]):
             self.unhealthy = f"the audit chain cannot be written: {error}"
 
     def _keep_record(self) -> None:
-        if journal.facts(self._state) == self._written:
+        facts = journal.facts(self._state)
+        if facts == self._written:
             return
         try:
             self._line = journal.write(self._folder, self._state)
-            self._written = journal.facts(self._state)
+            self._written = facts
         except (OSError, PkpError) as error:
             self.unhealthy = f"the audit chain cannot be written: {error}"
-            self._written = journal.facts(self._state)
+            self._written = facts
             if self._state.phase.name != "FAULT":
                 self._take(events.Fault("audit", str(error)))
 
