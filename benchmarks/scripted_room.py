@@ -9,7 +9,7 @@ import argparse
 import contextlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from pkp_control.kinematics import PLATE, TIP, ArmKinematics
 from pkp_control.links import Links
 from pkp_lifecycle import names
 from pkp_lifecycle.executor import quick_executor
+from pkp_lifecycle.goals import conclude, not_yet
 from pkp_lifecycle.node import KEPT
 from pkp_lifecycle.units import metres
 from pkp_msgs import msg, srv
@@ -42,14 +43,9 @@ from planning_core.geometry import RigidTransform
 
 MODEL = "ur5"
 POSTURE = np.array([-1.74, -1.75, 2.05, -1.87, -1.57, 0.0])
+Goal = Generator[None, None, tuple[Any, Callable[[], None]]]
+"""A goal's work, a step at each turn of a timer; ends with its result and how the goal ends."""
 BREATH_MM, BREATH_S, FLOW_ML_S, PRESS_S, STILL_S = 4.0, 4.0, 0.06, 0.25, 1.0
-
-
-class _Turn:
-    """Awaited, it lets the executor do other things first."""
-
-    def __await__(self) -> Iterator[None]:
-        yield
 
 
 def invert(transform: RigidTransform) -> RigidTransform:
@@ -76,11 +72,13 @@ class ScriptedRoom:
         self._injecting = False
         self._verified_since: float | None = None
         self._registered: msg.RegistrationResult | None = None
+        self._working: list[tuple[Any, Goal]] = []
         self._arrange()
         self._offer()
         self.node.create_timer(1 / rate_hz, self._tick)
         self.node.create_timer(0.05, self._tick_arm)
         self.node.create_timer(0.1, self._say)
+        self.node.create_timer(1 / rate_hz, self._work)
 
     def _arrange(self) -> None:
         """Where things are: the path lies where the guide points, breath lifts the patient."""
@@ -144,10 +142,21 @@ class ScriptedRoom:
                 node,
                 action,
                 name,
-                work,
+                not_yet,
                 goal_callback=lambda goal: GoalResponse.ACCEPT,
+                handle_accepted_callback=lambda handle, work=work: self._working.append((handle, work(handle))),
                 cancel_callback=lambda goal: CancelResponse.ACCEPT,
             )
+
+    def _work(self) -> None:
+        """Every goal a step further."""
+        for one in list(self._working):
+            handle, work = one
+            try:
+                next(work)
+            except StopIteration as end:
+                self._working.remove(one)
+                conclude(handle, *end.value)
 
     def take(self, event: events.Event) -> PkpError | None:
         """One event of the workflow."""
@@ -184,16 +193,15 @@ class ScriptedRoom:
             if self._verbose:
                 print(f"switch {'down' if word.pressed else 'up'}", flush=True)
 
-    async def _ingest(self, handle: Any) -> Any:
-        await self._for(0.5, handle, lambda left: IngestCt.Feedback(stage="read", elapsed=0.5 - left))
+    def _ingest(self, handle: Any) -> Goal:
+        yield from self._for(0.5, handle, lambda left: IngestCt.Feedback(stage="read", elapsed=0.5 - left))
         ct = msg.CtReference(source=handle.request.source, ct_sha256=self.plan.ct_sha256 or "0" * 64)
         ct.header.stamp = self._stamp()
         self._ct.publish(ct)
         self.take(translate.ct(ct))
-        handle.succeed()
-        return IngestCt.Result(ct=ct)
+        return IngestCt.Result(ct=ct), handle.succeed
 
-    async def _open(self, handle: Any) -> Any:
+    def _open(self, handle: Any) -> Goal:
         self.plan = open_plan(Path(handle.request.case_path))
         self._case = Path(handle.request.case_path)
         self._arrange()
@@ -201,19 +209,21 @@ class ScriptedRoom:
         plan = msg.PlanReference(case_path=str(self._case), plan_hash=self.plan.plan_hash, level=self.plan.level, sides=sides)
         self._plan.publish(plan)
         self.take(translate.plan(plan))
-        handle.succeed()
-        return PlanCase.Result(plan=plan, verdict=self.plan.verdict, recommended_volume=self.plan.recommended_ml * 1e-6)
+        yield
+        result = PlanCase.Result(plan=plan, verdict=self.plan.verdict, recommended_volume=self.plan.recommended_ml * 1e-6)
+        return result, handle.succeed
 
-    async def _register(self, handle: Any) -> Any:
+    def _register(self, handle: Any) -> Goal:
         for stage in ("waiting for the scan", "reading", "beads", "touch the check point", "judging"):
-            await self._for(0.4, handle, lambda left, stage=stage: Register.Feedback(stage=stage, poses_used=40, elapsed=left))
+            yield from self._for(
+                0.4, handle, lambda left, stage=stage: Register.Feedback(stage=stage, poses_used=40, elapsed=left)
+            )
         result = self.registration()
         self._registration.publish(result)
         self._registered = result
         self._say_fixed([invert(self._world_patient) @ self._world_ct])
         self.take(translate.registration(result, lambda stamp: time.monotonic()))
-        handle.succeed()
-        return Register.Result(registration=result)
+        return Register.Result(registration=result), handle.succeed
 
     def registration(self, accepted: bool = True) -> msg.RegistrationResult:
         """As a registration comes out."""
@@ -233,7 +243,7 @@ class ScriptedRoom:
             made.target_errors.append(error)
         return made
 
-    async def _approach(self, handle: Any) -> Any:
+    def _approach(self, handle: Any) -> Goal:
         out = handle.request.purpose == Approach.Goal.WITHDRAW
         epoch = self.state.epoch
 
@@ -243,14 +253,12 @@ class ScriptedRoom:
             self._off_mm = 3.0 if out else 0.4 + 2.6 * share
             return Approach.Feedback(stage="withdraw" if out else "follow", distance_left=self._gap_mm * 1e-3, elapsed=2 - left)
 
-        await self._for(2.0, handle, feedback)
+        yield from self._for(2.0, handle, feedback)
         if self.state.epoch != epoch or handle.is_cancel_requested:
-            handle.abort()
-            return Approach.Result(error_code="stopped", error_msg="a stop ended it")
-        handle.succeed()
-        return Approach.Result(entry_error=0.3e-3, target_error=0.4e-3, angle_error=0.004)
+            return Approach.Result(error_code="stopped", error_msg="a stop ended it"), handle.abort
+        return Approach.Result(entry_error=0.3e-3, target_error=0.4e-3, angle_error=0.004), handle.succeed
 
-    async def _inject(self, handle: Any) -> Any:
+    def _inject(self, handle: Any) -> Goal:
         goal, epoch = handle.request, self.state.epoch
         self._dose, self._given, self._injecting = goal.volume * 1e6, 0.0, True
         self._mixed_s = time.monotonic() - (time.time() - goal.mixed_at.sec)
@@ -264,16 +272,14 @@ class ScriptedRoom:
             if now - told > 0.1:
                 told = now
                 handle.publish_feedback(Inject.Feedback(delivered_volume=self._given * 1e-6, pressure=self._kpa * 1e3))
-            await _Turn()
+            yield
         self._injecting, self._kpa = False, 0.0
         self._total += self._given
         done = self._given >= self._dose
-        handle.succeed() if done else handle.abort()
-        return Inject.Result(
-            delivered_volume=self._given * 1e-6,
-            error_code="" if done else "given_up",
-            error_msg="" if done else "it was called off",
-        )
+        result = Inject.Result(delivered_volume=self._given * 1e-6)
+        if not done:
+            result.error_code, result.error_msg = "given_up", "it was called off"
+        return result, handle.succeed if done else handle.abort
 
     def _flowing(self, side: str, epoch: int, now: float) -> bool:
         if self._press is None:
@@ -281,14 +287,14 @@ class ScriptedRoom:
         word, heard = self._press
         return word.pressed and (word.side, word.epoch) == (side, epoch) and now - heard < PRESS_S
 
-    async def _for(self, seconds: float, handle: Any, feedback: Any) -> None:
+    def _for(self, seconds: float, handle: Any, feedback: Any) -> Iterator[None]:
         """A while, with feedback ten times a second."""
         until, told = time.monotonic() + seconds, 0.0
         while (now := time.monotonic()) < until and not self.state.latched and not handle.is_cancel_requested:
             if now - told > 0.1:
                 told = now
                 handle.publish_feedback(feedback(until - now))
-            await _Turn()
+            yield
 
     def _stamp(self) -> Any:
         return self.node.get_clock().now().to_msg()
