@@ -16,8 +16,8 @@ def opened(hand, protocols=None, **headers):
 
 
 def drained(socket):
-    """Read until it closes; a hundred snapshots come in less than a minute."""
-    for _ in range(100):
+    """Read until it closes; a thousand snapshots come in some minutes."""
+    for _ in range(1000):
         socket.receive_text()
 
 

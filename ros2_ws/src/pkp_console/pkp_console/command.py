@@ -96,6 +96,7 @@ def _listen(config: ConsoleConfig) -> socket.socket | None:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((config.host, config.port))
+        listening.listen()  # who reads the address may come before the server takes anybody
     except OSError:
         listening.close()
         return None

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from pkp_supervisor.report import NAME as REPORT
 
 from pkp_console.refusals import NoSuchError, NotPlannedHereError
 from pkp_console.replay import RECORD, Replay, Tell, make_replay
@@ -17,6 +16,8 @@ from planning_core.case import audit
 from planning_core.errors import PkpError
 
 HIDDEN = "."
+REPORT = "procedure.html"
+"""As ``pkp_supervisor.report`` calls it, which draws: only its worker loads that."""
 
 
 @attrs.frozen
