@@ -7,6 +7,7 @@ from tests.ros2.running import ros_node, until
 pytestmark = pytest.mark.ros
 
 
+@pytest.mark.slow
 def test_the_console_is_started_and_ended_with_the_room(web, tmp_path):
     import httpx
 
