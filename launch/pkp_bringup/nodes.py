@@ -103,7 +103,11 @@ class SimulatedRoom:
 
 
 def bring_up(
-    kind: Kind, run_folder: Path, watch: tuple[str, ...] = (), room: SimulatedRoom | None = None
+    kind: Kind,
+    run_folder: Path,
+    watch: tuple[str, ...] = (),
+    room: SimulatedRoom | None = None,
+    console: tuple[str, ...] | None = None,
 ) -> tuple[NodeSpec, ...]:
     """Simulated devices first, then the nodes in pipeline order: the recorder hears everything, the supervisor speaks last and
     falls silent first.
@@ -111,9 +115,16 @@ def bring_up(
     Args:
         watch: nodes whose silence the supervisor takes for a stop; empty: its own list.
         room: of the simulated devices; where there is none they are not started.
+        console: words of the operator's console; None: without it.
     """
     devices = () if room is None or kind == "hardware" else simulated_devices(kind, room)
-    return (*devices, *nodes(kind, run_folder, watch, room))
+    page = () if console is None else (operators_console(run_folder, console),)
+    return (*devices, *nodes(kind, run_folder, watch, room), *page)
+
+
+def operators_console(run_folder: Path, words: tuple[str, ...] = ()) -> NodeSpec:
+    """The page, which is no part of the procedure: it comes last, ends first, and the room goes on without it."""
+    return _device("console", "pkp_console", "command", "--ros", "--runs", run_folder.parent, *words)
 
 
 def simulated_devices(kind: Kind, room: SimulatedRoom) -> tuple[NodeSpec, ...]:

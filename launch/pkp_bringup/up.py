@@ -52,6 +52,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--watch", nargs="+", default=(), metavar="NODE", help="nodes whose silence stops the procedure")
     made.add_argument("--case", type=Path, help="planned case whose CT is the simulated patient (default: a made-up patient)")
     made.add_argument("--seed", type=int, default=1, help="of the simulated room and of a made-up patient")
+    made.add_argument("--console", action=argparse.BooleanOptionalAction, help="the operator's page (default: but with --auto)")
+    made.add_argument("--cases", type=Path, default=Path("cases"), help="of the console: folder of the case folders")
+    made.add_argument("--port", type=int, default=8765, help="of the console, on loopback")
     made.add_argument("--auto", action="store_true", help="carry out a whole procedure in the simulated room, then end")
     made.add_argument("--json", action="store_true", help="with --auto: print one JSON object about it")
     made.set_defaults(kind="sim")
@@ -100,11 +103,16 @@ def _run(given: argparse.Namespace, folder: Path, asked: threading.Event) -> dic
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         stack.callback(rclpy.try_shutdown)
         node = rclpy.create_node("pkp_up")
-        room = Room(bring_up(given.kind, folder, tuple(given.watch), simulated), folder, node, environment, _say)
+        console = _console(given)
+        words = None if console is None else ("--cases", str(given.cases.resolve()), "--port", str(console))
+        specs = bring_up(given.kind, folder, tuple(given.watch), simulated, words)
+        room = Room(specs, folder, node, environment, _say)
         with ExitStack() as running:
             running.callback(room.end)
             _say(f"domain {environment['ROS_DOMAIN_ID']}, run {folder}")
             room.start()
+            if console is not None:
+                _say(f"console at http://127.0.0.1:{console}/")
             if not given.auto:
                 _say("all nodes are active; Ctrl-C ends them")
                 while not asked.is_set():
@@ -115,6 +123,22 @@ def _run(given: argparse.Namespace, folder: Path, asked: threading.Event) -> dic
             assert simulated is not None
             result = _carry_out(node, room, subject, simulated, asked)
         return {**result, **_left(folder)}  # the record is whole only after the nodes have ended
+
+
+def _console(given: argparse.Namespace) -> int | None:
+    """The port of the operator's page, None without one; its first users' PINs are shown here, as nobody reads its log."""
+    if not (not given.auto if given.console is None else given.console):
+        return None
+    try:
+        from pkp_console.command import free_port, show_first
+        from pkp_console.users import PLACE, Users
+    except ImportError as error:
+        _say(f"no page: the console's libraries are not installed ({error.name}); ./pkp console installs them")
+        return None
+    users = Users(given.cases.resolve() / PLACE)
+    if not users.exists:
+        show_first(users.make_first())
+    return free_port(given.port)
 
 
 def _patient(given: argparse.Namespace, folder: Path, stack: ExitStack) -> tuple[Subject, SimulatedRoom]:

@@ -218,7 +218,7 @@ def make_plan(
         kyphosis_deg=None if assessment.kyphosis_deg is None else _r(assessment.kyphosis_deg),
         spongiosa_hu=None if vertebra.bone is None else _r(vertebra.bone.mean_hu),
         gas_ml=None if vertebra.bone is None else _r(vertebra.bone.gas_ml),
-        paths=tuple(_record(p) for p in trajectories.paths),
+        paths=tuple(path_record(p) for p in trajectories.paths),
         refused_paths=trajectories.refused,
         error_budget_mm={
             "registration": _r(budget.registration_mm),
@@ -232,7 +232,8 @@ def make_plan(
     ).sealed()
 
 
-def _record(path: Trajectory) -> PathRecord:
+def path_record(path: Trajectory) -> PathRecord:
+    """A path as it is stored."""
     margins = path.margins
     return PathRecord(
         side=path.side.value,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -73,6 +74,27 @@ def open_plan(case_path: Path, plan_hash: str = "") -> Plan:
         which = f"plan {plan_hash[:DIGITS]}…" if plan_hash else "sealed plan"
         raise NoPlanError(f"the case holds no {which}", case=case_path.name, asked=plan_hash)
     return plan
+
+
+def newest(case_path: Path) -> Plan | None:
+    """The newest sealed plan, None in a case that has none yet.
+
+    Raises:
+        UnreadablePlanError, TamperedPlanError: see there.
+    """
+    return open_plan(case_path) if (case_path / NEWEST).is_file() else None
+
+
+def kept(case_path: Path) -> list[Plan]:
+    """Every sealed plan of a case: the newest first, then the revisions as they were sealed; what was altered is left out."""
+    revisions = sorted((case_path / FOLDER).glob("*.json"), key=lambda p: p.stat().st_mtime_ns)
+    found: dict[str, Plan] = {}
+    for place in (case_path / NEWEST, *revisions):
+        if place.is_file():
+            with contextlib.suppress(UnreadablePlanError, TamperedPlanError):
+                plan = _read(place)
+                found.setdefault(plan.plan_hash, plan)
+    return list(found.values())
 
 
 def _read(place: Path) -> Plan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -116,5 +117,6 @@ def _check_sform(reader: sitk.ImageFileReader, name: str, config: ImagingConfig)
 
 
 def _last(text: str) -> str:
-    """The last line of an ITK message, without the paths in the ones before it."""
-    return text.strip().splitlines()[-1].split(":")[-1].strip()[:120]
+    """The last line of an ITK message, without paths: they name folders, and files that may be named after patients."""
+    last = text.strip().splitlines()[-1].split(":")[-1].strip()
+    return re.sub(r"[\"']?/\S+", "the file", last)[:120]

@@ -85,13 +85,8 @@ def plan_trajectories(
     Raises:
         NoSafePathError: none on either side.
     """
-    config = config or TrajectoryConfig()
-    vertebra = spine.vertebrae[level]
-    around = tuple(v for k, v in spine.vertebrae.items() if k is not level and abs(k.ordinal - level.ordinal) <= NEIGHBOURS)
-    # rounding a wall to voxels of width h leaves it uncertain by h/√12, on top of what segmentation itself gets wrong
-    segmentation = float(np.hypot(config.segmentation_mm, vertebra.voxel_mm[0] / np.sqrt(12)))
-    setting = Setting(vertebra, cement, ct, config, attrs.evolve(config.budget, segmentation_mm=segmentation))
-    beside = corridors(vertebra, around)
+    setting, beside = prepared(spine, level, cement, ct, config)
+    config = setting.config
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         tried = pool.map(lambda corridor: _side(setting, corridor), beside.values())
     attempts = [(side, kind, attempt) for side, of_side in zip(beside, tried, strict=True) for kind, attempt in of_side]
@@ -108,6 +103,23 @@ def plan_trajectories(
     order, sides = list(PathKind), list(Side)
     paths.sort(key=lambda p: (p.p_breach > config.doubtful_breach, order.index(p.kind), sides.index(p.side)))
     return TrajectoryPlan(level, tuple(paths), refused, setting.budget, config.seed)
+
+
+def prepared(
+    spine: Spine,
+    level: VertebraLevel,
+    cement: CementPlan | None = None,
+    ct: CtVolume | None = None,
+    config: TrajectoryConfig | None = None,
+) -> tuple[Setting, dict[Side, Corridor]]:
+    """What every path of a level is judged with: limits, errors, and the bone around each pedicle."""
+    config = config or TrajectoryConfig()
+    vertebra = spine.vertebrae[level]
+    around = tuple(v for k, v in spine.vertebrae.items() if k is not level and abs(k.ordinal - level.ordinal) <= NEIGHBOURS)
+    # rounding a wall to voxels of width h leaves it uncertain by h/√12, on top of what segmentation itself gets wrong
+    segmentation = float(np.hypot(config.segmentation_mm, vertebra.voxel_mm[0] / np.sqrt(12)))
+    setting = Setting(vertebra, cement, ct, config, attrs.evolve(config.budget, segmentation_mm=segmentation))
+    return setting, corridors(vertebra, around)
 
 
 def _side(setting: Setting, corridor: Corridor) -> list[tuple[PathKind, Attempt]]:
@@ -155,7 +167,7 @@ def _straight(setting: Setting, corridor: Corridor, kind: PathKind, cannula: str
 
 
 def _judged(setting: Setting, task: Task, lines: Lines, cannula: str) -> Attempt:
-    """Measure one straight line finely and judge it."""
+    """Measure one straight line finely and judge it; refused where it breaks a hard limit."""
     pedicle = measure_pedicle(task.corridor, lines, FINE)
     path = measure_path(task.corridor, lines, setting.config.pathway_mm, FINE, closed=task.guarded)
     clearance = float(clearance_mm(task, pedicle)[0])
@@ -164,7 +176,7 @@ def _judged(setting: Setting, task: Task, lines: Lines, cannula: str) -> Attempt
         return Attempt(None, f"{cannula}: " + "; ".join(against), clearance)
     points = np.vstack([path.entry[0], lines.tip[0]])
     margins = (float(path.endplate_mm[0]) - task.radius_mm, float(path.ahead_mm[0]), float(path.canal_mm[0]) - task.radius_mm)
-    trajectory = _trajectory(setting, task, lines, points, clearance, margins, way_remarks(task, path))
+    trajectory = described(setting, task, lines, points, clearance, margins, way_remarks(task, path))
     if trajectory is None:
         return Attempt(None, f"{cannula}: {THROUGH_LUNG}", clearance)
     return Attempt(trajectory, "", clearance, lines)
@@ -188,13 +200,13 @@ def _curved(setting: Setting, corridor: Corridor, cannula: str, straight: Lines)
     endplate = min(curve.endplate_mm, float(path.endplate_mm[0]) - task.radius_mm)
     canal = min(curve.canal_mm, float(path.canal_mm[0]) - task.radius_mm)
     said = (*way_remarks(task, path), f"bent by {curve.bend_deg:.0f}° inside the body: needs a curved needle")
-    trajectory = _trajectory(setting, task, curve.lines, points, clearance, (endplate, curve.ahead_mm, canal), said)
+    trajectory = described(setting, task, curve.lines, points, clearance, (endplate, curve.ahead_mm, canal), said)
     if trajectory is None:
         return Attempt(None, THROUGH_LUNG, clearance)
     return Attempt(trajectory, "", clearance, curve.lines)
 
 
-def _trajectory(
+def described(
     setting: Setting,
     task: Task,
     lines: Lines,

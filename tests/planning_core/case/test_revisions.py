@@ -3,7 +3,7 @@ import pytest
 from planning_core.case.contents import fill
 from planning_core.case.folder import Case
 from planning_core.case.plan import TamperedPlanError
-from planning_core.case.revisions import NoPlanError, UnreadablePlanError, keep, open_plan, revision_path
+from planning_core.case.revisions import NoPlanError, UnreadablePlanError, keep, kept, newest, open_plan, revision_path
 
 
 def another(plan):
@@ -63,3 +63,14 @@ def test_a_plan_that_is_not_there_is_not_looked_for_elsewhere(asked, plan, tmp_p
     stored(tmp_path, plan)
     with pytest.raises(NoPlanError):
         open_plan(tmp_path, asked)
+
+
+def test_all_that_was_sealed_is_listed_and_what_was_altered_is_not(plan, tmp_path):
+    assert kept(tmp_path) == []
+    assert newest(tmp_path) is None
+    stored(tmp_path, plan, another(plan))
+    assert kept(tmp_path) == [another(plan), plan]
+    assert newest(tmp_path) == another(plan)
+    place = revision_path(tmp_path, plan.plan_hash)
+    place.write_bytes(place.read_bytes().replace(b'"seed"', b'"seed" ', 1).replace(b'"accept"', b'"review"'))
+    assert kept(tmp_path) == [another(plan)]

@@ -132,7 +132,7 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
         self._busy = threading.Lock()
         self._standing: Standing | None = None
         self._ct: CtReference | None = None
-        self._result = self.create_publisher(RegistrationResult, names.REGISTRATION, 10)
+        self._result = self.create_publisher(RegistrationResult, names.REGISTRATION, KEPT)
         self._tree = self.create_publisher(TFMessage, "/tf_static", KEPT)
         heard = (
             (CtReference, names.RECEIVED, self._on_received, LATEST),

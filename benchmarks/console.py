@@ -1,0 +1,240 @@
+"""The console in headless Chromium: first picture of a CT, from a topic to the page with five clients, memory, frame times.
+
+Light is the room here: ``benchmarks.scripted_room`` plays it in a process of its own. Frame times are those of software rendering
+and say little of a machine with a graphics card; they are shown apart and have no limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pkp_bringup.domain import loopback, own_domain
+
+ROOT = Path(__file__).resolve().parents[1]
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+    "--enable-precise-memory-info",
+)  # fmt: skip
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PIN = "246813"
+CLIENTS, RATE_HZ = 5, 30.0
+FIRST_S, P99_MS, GROWTH = 4.0, 100.0, 0.05
+SETTLE_S = 15.0
+LONG_MS = 300_000
+LISTEN = """
+window.delays = [];
+window.addEventListener("pkp:applied", (event) => {
+  const seen = event.detail.topics.verification;
+  if (!seen || seen.value.frame_number === window.lastFrame) return;
+  window.lastFrame = seen.value.frame_number;
+  const stamp = seen.value.header.stamp;
+  window.delays.push(Date.now() - (stamp.sec * 1000 + stamp.nanosec / 1e6));
+});
+"""
+FRAMES = """
+() => new Promise((done) => {
+  const times = [];
+  const step = (now) => { times.push(now); times.length < 120 ? requestAnimationFrame(step) : done(times); };
+  requestAnimationFrame(step);
+})
+"""
+
+
+@contextlib.contextmanager
+def child(*words: str, environment: dict[str, str], awaits: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process that is ready when it has said a word; ended by its own id."""
+    process = subprocess.Popen([sys.executable, "-m", *words], stdout=subprocess.PIPE, env=environment, text=True)
+    try:
+        assert process.stdout is not None
+        line = next((line for line in process.stdout if awaits in line), "")
+        if not line:
+            raise RuntimeError(f"{words[0]} ended before it was ready")
+        yield process, line
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def users(cases: Path) -> None:
+    """One operator and viewers who have chosen their PINs."""
+    from pkp_console.users import PLACE, Role, Users
+
+    held = Users(cases / PLACE)
+    for name, role in (("operator", Role.OPERATOR), ("viewer", Role.VIEWER)):
+        held.change_pin(name, held.set_one_time(name, role), PIN)
+
+
+def imported(ct: Path, cases: Path) -> str:
+    """A case of a CT, as the page's import makes it."""
+    from pkp_console.work import ImportJob, import_ct
+
+    folder = Path(tempfile.mkdtemp(dir=cases / ".console"))
+    kind = "dicom" if ct.is_dir() else "nii.gz" if ct.name.endswith(".gz") else "nii"
+    place = folder / ("dicom" if ct.is_dir() else f"ct.{kind}")
+    shutil.copytree(ct, place) if ct.is_dir() else shutil.copy(ct, place)
+    case_id = import_ct(ImportJob(str(folder), kind, None, str(cases), "bench", 2**33, 20_000), lambda stage: None)
+    shutil.rmtree(folder)
+    return case_id
+
+
+def signed_in(browser: Any, address: str, name: str, script: str = "") -> Any:
+    """A page of its own session."""
+    page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
+    page.set_default_timeout(LONG_MS)
+    if script:
+        page.add_init_script(script)
+    page.goto(address)
+    page.fill("[name=name]", name)
+    page.fill("[name=pin]", PIN)
+    page.click("button[type=submit]")
+    page.wait_for_selector(".brand")
+    return page
+
+
+def first_picture(browser: Any, address: str, case_id: str) -> float:
+    """Seconds from opening a case to its first slice."""
+    page = signed_in(browser, address, "viewer")
+    began = time.perf_counter()
+    page.goto(f"{address}#/case/{case_id}")
+    page.wait_for_selector(".stage[data-first]")
+    seconds = time.perf_counter() - began
+    page.context.close()
+    return seconds
+
+
+def heap_mb(page: Any) -> float:
+    """What the page's scripts hold after collecting."""
+    session = page.context.new_cdp_session(page)
+    session.send("HeapProfiler.collectGarbage")
+    used = session.send("Runtime.getHeapUsage")["usedSize"] / 1e6
+    session.detach()
+    return float(used)
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process."""
+    words = Path(f"/proc/{pid}/statm").read_text().split()
+    return int(words[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def busy_s(pid: int) -> float:
+    """Processor time of a process."""
+    words = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def busy_share(pid: int, seconds: float) -> float:
+    """Of one core."""
+    began, before = time.monotonic(), busy_s(pid)
+    time.sleep(seconds)
+    return (busy_s(pid) - before) / (time.monotonic() - began)
+
+
+def measure(given: argparse.Namespace) -> dict[str, Any]:
+    """Everything, in one room."""
+    from playwright.sync_api import sync_playwright
+
+    program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if program is None:
+        raise SystemExit("no Chromium here: apt-get install chromium")
+    result: dict[str, Any] = {}
+    with contextlib.ExitStack() as stack:
+        cases = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "cases"
+        case = cases / given.case.name
+        shutil.copytree(given.case, case, symlinks=True)
+        users(cases)
+        domain = stack.enter_context(own_domain())
+        environment = {**os.environ, **loopback(domain), "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+        console = ("pkp_console.command", "--ros", "--port", "0", "--cases", str(cases), "--runs", str(cases.parent / "runs"))
+        room = ("benchmarks.scripted_room", "--case", str(case), "--rate", str(RATE_HZ), "--phase", "verify")
+        server, line = stack.enter_context(child(*console, environment=environment, awaits="http://"))
+        stack.enter_context(child(*room, environment=environment, awaits="ready"))
+        address = line.split()[3]
+        result["alone_share"] = busy_share(server.pid, 10.0)
+        browser = stack.enter_context(sync_playwright()).chromium.launch(executable_path=program, args=list(FLAGS))
+        if given.ct is not None:
+            result["first_s"] = first_picture(browser, address, imported(given.ct, cases))
+        pages = [signed_in(browser, address, "viewer", LISTEN) for _ in range(CLIENTS)]
+        for page in pages:
+            page.goto(f"{address}#/align")
+        time.sleep(SETTLE_S)
+        for page in pages:
+            page.evaluate("window.delays.length = 0")
+        heap, resident = [heap_mb(p) for p in pages], resident_mb(server.pid)
+        seconds = given.minutes * 60
+        began, busy = time.monotonic(), busy_s(server.pid)
+        while (left := seconds - (time.monotonic() - began)) > 0:
+            pages[0].wait_for_timeout(min(left, 5.0) * 1000)  # the pages' events are heard meanwhile
+        result["open_share"] = (busy_s(server.pid) - busy) / (time.monotonic() - began)
+        delays = [np.array(p.evaluate("window.delays"), dtype=float) for p in pages]
+        result["updates_s"] = min(len(d) for d in delays) / seconds
+        every = np.concatenate(delays)
+        result["delay_ms"] = {f"p{q:g}": float(np.percentile(every, q)) for q in (50, 95, 99)}
+        for page in pages:
+            page.evaluate("window.delays.length = 0")
+        result["heap_growth"] = max(heap_mb(p) / before - 1 for p, before in zip(pages, heap, strict=True))
+        result["server_growth"] = resident_mb(server.pid) / resident - 1
+        for page in pages[1:]:
+            page.context.close()
+        pages[0].goto(f"{address}#/room")
+        pages[0].wait_for_timeout(8000)
+        steps = np.diff(np.array(pages[0].evaluate(FRAMES), dtype=float))
+        result["frame_ms"] = {"p50": float(np.percentile(steps, 50)), "p95": float(np.percentile(steps, 95))}
+        browser.close()
+    return result
+
+
+def rows(result: dict[str, Any]) -> list[tuple[str, str, str, bool | None]]:
+    """What was measured, what is wanted, and whether it is."""
+    found: list[tuple[str, str, str, bool | None]] = []
+    if "first_s" in result:
+        found.append(("first slice picture", f"{result['first_s']:.2f} s", f"≤ {FIRST_S:g} s", result["first_s"] <= FIRST_S))
+    delay = result["delay_ms"]
+    found.append((f"updates/s, the slowest of {CLIENTS} clients", f"{result['updates_s']:.1f}", f"{RATE_HZ:g}", None))
+    told = " / ".join(f"{delay[q]:.0f}" for q in ("p50", "p95", "p99"))
+    found.append(("topic to applied state, p50 / p95 / p99", f"{told} ms", f"p99 ≤ {P99_MS:g} ms", delay["p99"] <= P99_MS))
+    for key, name in (("heap_growth", "page's memory"), ("server_growth", "server's memory")):
+        found.append((f"{name}, growth", f"{result[key]:+.1%}", f"≤ {GROWTH:.0%}", result[key] <= GROWTH))
+    found.append(
+        ("server's processor time, no page open", f"{result['alone_share']:.1%}", "< 3 % of a core", result["alone_share"] < 0.03)
+    )
+    found.append((f"server's processor time, {CLIENTS} pages", f"{result['open_share']:.1%}", "", None))
+    frame = result["frame_ms"]
+    found.append(("frame in the room view, p50 / p95 (software)", f"{frame['p50']:.0f} / {frame['p95']:.0f} ms", "", None))
+    return found
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure and print; 1 where something misses its limit."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--case", type=Path, required=True, help="a planned case folder, whose plan the room plays")
+    parser.add_argument("--ct", type=Path, help="CT whose first picture is timed (thoracic_ct)")
+    parser.add_argument("--minutes", type=float, default=3.0, help="of the live part (30 for the memory's limit)")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args(argv)
+    result = measure(given)
+    if given.json:
+        print(json.dumps(result))
+    table = rows(result)
+    for name, value, wanted, good in table:
+        print(f"{name:<48} {value:>18}   {wanted:<18} {'' if good is None else 'met' if good else 'MISSED'}")
+    return 0 if all(good is not False for *_, good in table) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,70 @@
+"""The console's own libraries, and the environment it runs in: with ROS where a bring-up runs, else without."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from installation.ros import prepare_ros
+from installation.system import ROOT, say
+from installation.venv import VENV, fingerprint, install, prepare, prepare_room
+
+MARKER = VENV / "openpkp-console"
+PACKAGES = ROOT / "ros2_ws/src"
+
+
+def prepare_console(words: list[str]) -> dict[str, str]:
+    """Environment of the console, after installing what is missing.
+
+    Args:
+        words: of the command line; ``--ros`` asks for ROS even where nothing runs yet, ``--no-ros`` for none.
+    """
+    install_console()
+    domain = None if "--no-ros" in words else running_domain()
+    if domain is None and "--ros" not in words:
+        if "--no-ros" not in words:
+            words.append("--no-ros")
+        environment = dict(os.environ)
+    else:
+        environment = prepare_ros()
+        environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+        if domain is not None:
+            environment["ROS_DOMAIN_ID"] = str(domain)
+    packages = [str(p) for p in sorted(PACKAGES.iterdir()) if (p / p.name).is_dir()]
+    environment["PYTHONPATH"] = os.pathsep.join([*packages, environment.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    return environment
+
+
+def prepare_console_bench() -> dict[str, str]:
+    """Environment of the console's benchmark: ROS, what the room needs, and a hand for the browser."""
+    prepare_room()
+    environment = prepare_console(["--ros"])
+    marker, wanted = VENV / "openpkp-console-test", fingerprint()
+    if not marker.is_file() or marker.read_text() != wanted:
+        install("console-test")
+        marker.write_text(wanted)
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "launch"), environment["PYTHONPATH"]])
+    return environment
+
+
+def install_console() -> None:
+    """What is missing of the console's libraries."""
+    prepare()
+    wanted = fingerprint()
+    if not MARKER.is_file() or MARKER.read_text() != wanted:
+        say("first start of the console: installing its libraries")
+        install("console")
+        MARKER.write_text(wanted)
+
+
+def running_domain() -> int | None:
+    """The ROS domain of the newest ``./pkp up`` that still runs here."""
+    for note in sorted(Path("runs").glob("*/up.json"), reverse=True):
+        try:
+            facts = json.loads(note.read_text())
+            if Path(f"/proc/{int(facts['pid'])}").exists():
+                return int(facts["domain"])
+        except (OSError, ValueError, KeyError):
+            continue
+    return None

@@ -1,0 +1,1 @@
+"""The operator's console: plan, approve, watch and stop, in a browser."""

@@ -1,0 +1,117 @@
+"""Import by upload: the parts are streamed to disk under names of ours, then read in a process of their own."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Request
+from fastapi import Path as PathParameter
+from pydantic import Field
+
+from pkp_console.api.people import Question
+from pkp_console.guard import AtDesk, Desk, Planning
+from pkp_console.jobs import Job
+from pkp_console.planners import import_in_process
+from pkp_console.refusals import BadUploadError, BusyError, NoSuchError, TooLargeError
+from pkp_console.work import ImportJob
+
+router = APIRouter(prefix="/api")
+KIND = "kind"
+TIMEOUT_S = 600.0
+Number = Annotated[int, PathParameter(ge=1, le=99_999)]
+
+
+class Begin(Question):
+    """What is coming: a zip of DICOM files, DICOM files one by one, or one NIfTI."""
+
+    kind: Literal["zip", "dicom", "nii", "nii.gz"]
+
+
+class Finish(Question):
+    """All parts are there. ``series``: which, where an earlier try found several."""
+
+    series: Annotated[str, Field(max_length=64, pattern=r"^[0-9.]+$")] | None = None
+
+
+@router.post("/imports", status_code=201)
+def begin(asked: Begin, session: Planning, desk: AtDesk) -> dict[str, Any]:
+    """A place for the parts."""
+    place = desk.uploads
+    place.mkdir(parents=True, exist_ok=True)
+    if len(list(place.iterdir())) >= desk.config.imports_open:
+        raise BusyError("other imports are not finished: finish or discard them first", job="import")
+    folder = place / secrets.token_hex(8)
+    folder.mkdir()
+    (folder / KIND).write_text(asked.kind)
+    if asked.kind == "dicom":
+        (folder / "dicom").mkdir()
+    return {"import_id": folder.name, "kind": asked.kind}
+
+
+@router.put("/imports/{import_id}/parts/{number}")
+async def part(import_id: str, number: Number, request: Request, session: Planning, desk: AtDesk) -> dict[str, Any]:
+    """One file, streamed to disk; the whole import has one limit."""
+    folder = _folder(desk, import_id)
+    kind = (folder / KIND).read_text()
+    if kind != "dicom" and number != 1:
+        raise BadUploadError(f"an import of kind {kind} is one file")
+    if number > desk.config.upload_files:
+        raise TooLargeError(f"at most {desk.config.upload_files} files", limit_files=desk.config.upload_files)
+    names = {"zip": "upload.zip", "dicom": f"dicom/{number:06d}.dcm"}
+    place = folder / names.get(kind, f"ct.{kind}")
+    left = desk.config.upload_bytes - sum(f.stat().st_size for f in folder.rglob("*") if f.is_file() and f != place)
+    written = 0
+    with place.open("wb") as file:
+        async for piece in request.stream():
+            written += len(piece)
+            if written > left:
+                file.truncate(0)
+                raise TooLargeError("the import is larger than its limit", limit_bytes=desk.config.upload_bytes)
+            file.write(piece)
+    return {"bytes": written}
+
+
+@router.post("/imports/{import_id}/finish", status_code=202)
+def finish(import_id: str, asked: Finish, session: Planning, desk: AtDesk) -> dict[str, Any]:
+    """Read what was sent; the job's result is the case's id. After an ambiguous series it may be finished again."""
+    folder = _folder(desk, import_id)
+    config = desk.config
+    work = ImportJob(
+        str(folder),
+        (folder / KIND).read_text(),
+        asked.series,
+        str(desk.store.root),
+        session.name,
+        config.unpacked_bytes,
+        config.upload_files,
+    )
+
+    def after(job: Job) -> None:
+        refused = job.refusal["code"] if job.refusal else None
+        if refused != "ambiguous_series":
+            shutil.rmtree(folder, ignore_errors=True)
+        if job.result is not None:
+            desk.judges.forget(job.result)
+            job.case = job.result
+
+    def do(told: Any, cancelled: Any) -> str:
+        return import_in_process(work, told, cancelled, TIMEOUT_S)
+
+    return desk.jobs.start("import", f"import {import_id}", session.name, do, after).shown()
+
+
+@router.delete("/imports/{import_id}")
+def discard(import_id: str, session: Planning, desk: AtDesk) -> dict[str, Any]:
+    """Throw an import away."""
+    shutil.rmtree(_folder(desk, import_id), ignore_errors=True)
+    return {"discarded": True}
+
+
+def _folder(desk: Desk, import_id: str) -> Path:
+    if not re.fullmatch(r"[0-9a-f]{16}", import_id) or not (desk.uploads / import_id / KIND).is_file():
+        raise NoSuchError("there is no such import", kind="import")
+    return desk.uploads / import_id
