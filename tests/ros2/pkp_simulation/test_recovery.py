@@ -8,7 +8,7 @@ from tests.ros2.running import need_ros
 pytestmark = pytest.mark.ros
 
 
-class Refusal(PkpError):
+class RefusedError(PkpError):
     code = "not_done"
 
 
@@ -31,7 +31,7 @@ class Desk:
         self.done.append(f"rearm {plan_hash}")
         if self.refuse_rearms:
             self.refuse_rearms -= 1
-            raise Refusal("stopped again", refused_code="old_epoch")
+            raise RefusedError("stopped again", refused_code="old_epoch")
         self.latched = False
 
     def pause(self, seconds):
@@ -53,7 +53,7 @@ def stops(desk, times, then="done"):
         if left[0]:
             left[0] -= 1
             desk.latched = True
-            raise Refusal("stopped")
+            raise RefusedError("stopped")
         return then
 
     return piece
@@ -81,14 +81,14 @@ def test_a_stop_that_comes_while_one_is_left_is_left_too():
 
 def test_a_stop_that_cannot_be_left_ends_the_procedure():
     desk = Desk(refuse_rearms=99)
-    with pytest.raises(Refusal, match="stopped again"):
+    with pytest.raises(RefusedError, match="stopped again"):
         recovery(desk).through(stops(desk, 1))
 
 
 def test_it_gives_up_after_so_many_stops():
     desk = Desk()
     here = recovery(desk)
-    with pytest.raises(Refusal):
+    with pytest.raises(RefusedError):
         here.through(stops(desk, 99))
     assert len(here.stops) == 12
 
@@ -100,11 +100,11 @@ def test_without_a_stop_only_what_was_late_is_asked_for_again(code, tries):
     def piece():
         asked.append(None)
         if len(asked) == 1:
-            raise Refusal("no", refused_code=code)
+            raise RefusedError("no", refused_code=code)
 
     here = recovery(desk)
     if tries == 1:
-        with pytest.raises(Refusal):
+        with pytest.raises(RefusedError):
             here.through(piece)
     else:
         here.through(piece)
