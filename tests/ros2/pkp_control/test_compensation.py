@@ -142,9 +142,7 @@ FAULTS = {
     "frozen": lambda b: setattr(b, "frozen", {"patient_ref": PATIENT}),
     "patient jumps": lambda b: setattr(b, "patient_mm", np.array([0.0, 5.0, 0.0])),
     "tool jumps": lambda b: setattr(b, "tool_mm", np.array([0.0, 5.0, 0.0])),
-    "ids swapped": lambda b: setattr(
-        b, "frozen", {"patient_ref": _swapped(b, "robot_ref"), "robot_ref": _swapped(b, "patient_ref")}
-    ),
+    "ids swapped": lambda b: _swap_ids(b),
     "stop": lambda b: b.law.stop("stop", b.now_s),
     "clock back": lambda b: b.law.step(b.now_s - 1.0, b.now_s - 1.0, b.joints),
     "clock not a number": lambda b: b.law.step(np.nan, b.now_s, b.joints),
@@ -156,11 +154,14 @@ FAULTS = {
 }
 
 
-def _swapped(bench: Bench, other: str) -> RigidTransform:
-    pose = next(s.pose for s in bench.samples() if s.tool == other)
-    assert pose is not None
-    name = "patient_ref" if other == "robot_ref" else "robot_ref"
-    return RigidTransform("tracker", name, pose.matrix)
+def _swap_ids(bench: Bench) -> None:
+    """Each tool under the other's name, where both are seen."""
+    patient, tool = ({s.tool: s.pose for s in bench.samples()}[name] for name in TOOLS)
+    if patient is not None and tool is not None:
+        bench.frozen = {
+            "patient_ref": RigidTransform("tracker", "patient_ref", tool.matrix),
+            "robot_ref": RigidTransform("tracker", "robot_ref", patient.matrix),
+        }
 
 
 @pytest.mark.parametrize("name", FAULTS)
