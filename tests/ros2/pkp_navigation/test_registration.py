@@ -30,7 +30,6 @@ class Camera:
 
     def _publish(self):
         from pkp_msgs.msg import ToolPose, ToolPoseArray
-        from pkp_navigation.tool_messages import quaternion
 
         self.number += 1
         array = ToolPoseArray(frame_number=self.number)
@@ -48,7 +47,7 @@ class Camera:
                 seen = jittered(pose, self._rng, 2e-4, 0.04)
                 at, way = tool.pose.position, tool.pose.orientation
                 at.x, at.y, at.z = (float(v) / 1e3 for v in seen.translation_mm)
-                way.x, way.y, way.z, way.w = quaternion(seen.rotation)
+                way.x, way.y, way.z, way.w = seen.quaternion
                 tool.status, tool.rms = ToolPose.OK, 1e-4
             array.tools.append(tool)
         self._out.publish(array)
