@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import selectors
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -16,6 +15,7 @@ import attrs
 from hardware_sim.carm.push import push
 from hardware_sim.carm.station import Situation, turn
 from hardware_sim.injector.channel import Channel
+from hardware_sim.process import serve
 from hardware_sim.room import RoomSpec, layout, scan_situation
 from planning_core.errors import InputError, PkpError
 from planning_core.imaging.ingest import load_ct
@@ -106,16 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"carm: {error.message}", file=sys.stderr, flush=True)
         return error.exit_status
 
-    def stop(*_: object) -> None:
-        process.running = False
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    print("ready", flush=True)
-    try:
-        process.run()
-    finally:
-        process.close()
+    serve(process)
     return 0
 
 

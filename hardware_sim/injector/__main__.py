@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import selectors
-import signal
 import sys
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ from hardware_sim.injector.memory import Memory
 from hardware_sim.injector.slave import RtuSlave
 from hardware_sim.injector.spec import InjectorSpec
 from hardware_sim.injector.troubles import new_batch, trouble
+from hardware_sim.process import serve
 from planning_core.devices.injector_map import DeviceState
 from planning_core.errors import InputError
 
@@ -118,16 +118,9 @@ def main(arguments: list[str] | None = None) -> int:
     memory = Memory(chosen.memory or chosen.link.with_name(chosen.link.name + ".memory"))
     simulation = Simulation(chosen.link, InjectorDevice(spec, chosen.seed, memory, chosen.speed), chosen.speed)
 
-    def stop(*_: object) -> None:
-        simulation.running = False
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    print("ready", flush=True)
     try:
-        simulation.run()
+        serve(simulation)
     finally:
-        simulation.close()
         memory.close()
     return 0
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import attrs
 import numpy as np
 
@@ -11,6 +9,7 @@ from hardware_sim.tracker.measurement import MarkerView
 from hardware_sim.tracker.scene import PhysicalTool
 from hardware_sim.tracker.tool_definition import ToolDefinition
 from planning_core.geometry.arrays import FloatArray
+from planning_core.geometry.transform import quaternion
 
 MATCH_TOLERANCE_MM = 0.5
 """Largest difference of sphere distances at which a tool file and a body are taken for the same (assumed)."""
@@ -85,21 +84,6 @@ def rigid_fit(source_mm: FloatArray, target_mm: FloatArray) -> tuple[FloatArray,
     left[:, 2] *= np.sign(np.linalg.det(left @ right))
     rotation = left @ right
     return rotation, target_mean - rotation @ source_mean
-
-
-def quaternion(rotation: FloatArray) -> FloatArray:
-    """(4,) unit quaternion w, x, y, z of a (3, 3) rotation, w ≥ 0 (Shepperd 1978: the largest component first)."""
-    (a, b, c), (d, e, f), (g, h, i) = rotation.tolist()
-    squares = (1 + a + e + i, 1 + a - e - i, 1 - a + e - i, 1 - a - e + i)
-    largest = squares.index(max(squares))
-    found = (
-        (squares[0], h - f, c - g, d - b),
-        (h - f, squares[1], b + d, c + g),
-        (c - g, b + d, squares[2], f + h),
-        (d - b, c + g, f + h, squares[3]),
-    )[largest]
-    values = np.array(found) / (2.0 * math.sqrt(squares[largest]))
-    return values if values[0] >= 0 else -values
 
 
 def _distances(points_mm: FloatArray) -> FloatArray:

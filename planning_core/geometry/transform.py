@@ -33,6 +33,21 @@ def _matrix(values: ArrayLike) -> FloatArray:
     return frozen(array)
 
 
+def quaternion(rotation: FloatArray) -> FloatArray:
+    """(4,) unit quaternion w, x, y, z of a (3, 3) rotation, w ≥ 0 (Shepperd 1978: the largest component first)."""
+    (a, b, c), (d, e, f), (g, h, i) = rotation.tolist()
+    squares = (1 + a + e + i, 1 + a - e - i, 1 - a + e - i, 1 - a - e + i)
+    largest = squares.index(max(squares))
+    found = (
+        (squares[0], h - f, c - g, d - b),
+        (h - f, squares[1], b + d, c + g),
+        (c - g, b + d, squares[2], f + h),
+        (d - b, c + g, f + h, squares[3]),
+    )[largest]
+    values = np.array(found) / (2.0 * math.sqrt(squares[largest]))
+    return values if values[0] >= 0 else -values
+
+
 @attrs.frozen(eq=False)
 class RigidTransform:
     """``p_dst = T_dst_src @ p_src`` in millimetres.
@@ -99,20 +114,9 @@ class RigidTransform:
 
     @property
     def quaternion(self) -> tuple[float, float, float, float]:
-        """The rotation as x, y, z, w of length 1 (Shepperd 1978: divided by the largest of the four)."""
-        (a, b, c), (d, e, f), (g, h, i) = self.rotation.tolist()
-        trace = a + e + i
-        largest = max(trace, a, e, i)
-        if largest == trace:
-            four = (h - f, c - g, d - b, 1 + trace)
-        elif largest == a:
-            four = (1 + a - e - i, b + d, c + g, h - f)
-        elif largest == e:
-            four = (b + d, 1 + e - a - i, f + h, c - g)
-        else:
-            four = (c + g, f + h, 1 + i - a - e, d - b)
-        length = math.hypot(*four)
-        return four[0] / length, four[1] / length, four[2] / length, four[3] / length
+        """The rotation as x, y, z, w."""
+        w, x, y, z = quaternion(self.rotation).tolist()
+        return x, y, z, w
 
     @property
     def rotation(self) -> FloatArray:

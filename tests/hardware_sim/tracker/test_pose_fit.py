@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from hardware_sim.tracker.measurement import MarkerView
-from hardware_sim.tracker.pose_fit import MISSING, fit_tool, quaternion, rigid_fit, same_geometry
+from hardware_sim.tracker.pose_fit import MISSING, fit_tool, rigid_fit, same_geometry
 from hardware_sim.tracker.scene import PATIENT_REF, ROBOT_REF
 from hardware_sim.tracker.tool_definition import parse_rom
+from planning_core.geometry.transform import quaternion
 from tests.hardware_sim.tracker.rom import rom
 
 DEFINITION = parse_rom(rom(PATIENT_REF.markers_mm).ljust(1024, b"\0"))

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from pkp_lifecycle import names
 from pkp_msgs import msg
 from rclpy.node import Node
-from scipy.spatial.transform import Rotation
 from tf2_msgs.msg import TFMessage
 
 from planning_core.errors import PkpError
@@ -83,8 +82,7 @@ class Witness:
     def registration_error_mm(self, registration: msg.RegistrationResult, point_lps_mm: NDArray[np.float64]) -> float:
         """How far the registration truly puts a point (3,) of ct_lps beside its place in patient_ref, mm."""
         true = self._pose(PATIENT).inverse() @ self._pose(CT)
-        found = _matrix(registration.transform)
-        placed = found[:3, :3] @ point_lps_mm + found[:3, 3]
+        placed = _rigid(PATIENT, CT, registration.transform).apply(point_lps_mm)
         return float(np.linalg.norm(placed - true.apply(point_lps_mm)))
 
     def ready(self) -> Callable[[], bool]:
@@ -98,14 +96,9 @@ class Witness:
 
     def _on_tf(self, heard: TFMessage) -> None:
         for one in heard.transforms:
-            matrix = _matrix(one.transform)
-            self._poses[one.child_frame_id] = RigidTransform.from_parts(WORLD, one.child_frame_id, matrix[:3, :3], matrix[:3, 3])
+            self._poses[one.child_frame_id] = _rigid(WORLD, one.child_frame_id, one.transform)
 
 
-def _matrix(transform: Transform) -> NDArray[np.float64]:
-    """(4, 4) in mm."""
+def _rigid(dst: str, src: str, transform: Transform) -> RigidTransform:
     turn, shift = transform.rotation, transform.translation
-    matrix = np.eye(4)
-    matrix[:3, :3] = Rotation.from_quat([turn.x, turn.y, turn.z, turn.w]).as_matrix()
-    matrix[:3, 3] = np.array([shift.x, shift.y, shift.z]) * 1e3
-    return matrix
+    return RigidTransform.from_quaternion(dst, src, (turn.x, turn.y, turn.z, turn.w), np.array([shift.x, shift.y, shift.z]) * 1e3)
