@@ -20,6 +20,13 @@ MARKER_MM = {"spectra": (0.07, 0.07, 0.22), "vega": (0.035, 0.035, 0.11)}
 CALIBRATED = 0.95
 """Share of a camera's constant error that neighbouring markers share where tools sit as they are drawn, as simulated ones do."""
 DEVICES = "devices.json"
+PATIENCE = {
+    "arm": {"permit_s": 0.25, "joints_stale_s": 0.25, "pose_stale_s": 0.25},
+    "injector": {"permit_s": 0.25, "timeout_s": 0.1, "oldest_s": 0.2, "blind_s": 0.25, "watchdog_s": 0.5},
+    "supervisor": {"watch_limit_s": 0.5},
+}
+"""A simulated room shares its processors with everything that it simulates, and a virtual machine takes them away for a tenth of
+a second now and then; on hardware the nodes' own, shorter limits hold."""
 
 
 class NoRoomError(InputError):
@@ -152,7 +159,8 @@ def nodes(kind: Kind, run_folder: Path, watch: tuple[str, ...], room: SimulatedR
     """The lifecycle nodes; the same on hardware but for where their lines are."""
     simulated = kind != "hardware"
     folder = room.folder if room is not None else run_folder / "sim"
-    supervisor: dict[str, Any] = {"run_folder": str(run_folder)}
+    patience = PATIENCE if simulated else {}
+    supervisor: dict[str, Any] = {"run_folder": str(run_folder), **patience.get("supervisor", {})}
     if watch:
         supervisor["watch"] = list(watch)
     ingest: dict[str, Any] = {"received_folder": str(run_folder / "received")}
@@ -169,9 +177,9 @@ def nodes(kind: Kind, run_folder: Path, watch: tuple[str, ...], room: SimulatedR
         NodeSpec("planner", "pkp_planning", "planner"),
         NodeSpec("tracker", "pkp_navigation", "tracker", {"port": tracker}),
         NodeSpec("registration", "pkp_navigation", "registration", registration),
-        NodeSpec("arm", "pkp_control", "arm"),
+        NodeSpec("arm", "pkp_control", "arm", patience.get("arm", {})),
         NodeSpec("verification", "pkp_control", "verification", verification),
-        NodeSpec("injector", "pkp_control", "injector", {"port": injector, "journal_folder": str(run_folder)}),
+        NodeSpec("injector", "pkp_control", "injector", {"port": injector, "journal_folder": str(run_folder), **patience.get("injector", {})}),
         NodeSpec("supervisor", "pkp_supervisor", "supervisor", supervisor),
     )
 

@@ -127,11 +127,13 @@ def test_it_reaches_the_place_holds_stops_and_withdraws(stage):
     stage.until(lambda: errors.append(far.look()[3]) or len(errors) >= 30)
     assert (np.sqrt(np.mean(np.square(errors), axis=0)) < 1.5).all()
     assert stage.states[-1].state == OperatingState.ENABLED
-    # the supervisor falls silent: no setpoint a tenth of a second after its last word (and what the network takes)
+    # the supervisor falls silent: no setpoint once its last word is too old (and what the network takes)
     silent_s = time.monotonic()
+    from pkp_bringup.nodes import PATIENCE
+
     far.be(speaks=False)
     stage.wait(0.6)
-    assert far.look()[1] - silent_s < 0.2
+    assert far.look()[1] - silent_s < PATIENCE["arm"]["permit_s"] + 0.1
     count = far.look()[0]
     far.be(speaks=True)
     stage.wait(0.4)
@@ -190,7 +192,8 @@ def test_lies_about_the_joints_are_a_fault_until_the_supervisor_has_stopped(stag
     goal = stage.reach("free way")
     far.be(feels=False)
     stage.until(lambda: far.lie() or goal.done)
-    assert (goal.result.error_code, "joint state" in goal.result.error_msg) == ("fault", True)
+    assert goal.result.error_code == "fault"
+    assert "joint state" in goal.result.error_msg or "off its way" in goal.result.error_msg
     stage.until(lambda: stage.states[-1].state == OperatingState.FAULT)
     count = far.look()[0]
     far.be(feels=True)

@@ -245,7 +245,7 @@ class Arm(PkpNode[ArmConfig]):
     def _say_state(self) -> None:
         positioner, now_s = self._positioner, time.monotonic()
         self._finish()
-        self._state.publish(operating_state(positioner, now_s, self.active, self.stamp()))
+        self._state.publish(operating_state(positioner, now_s, self.config.permit_s, self.active, self.stamp()))
         stale = now_s - positioner.joints_s > 5 * self.config.joints_stale_s
         self.unhealthy = "no joint states" if self.active and stale else ""
         for number, (handle, began_s) in self._waiting.items():

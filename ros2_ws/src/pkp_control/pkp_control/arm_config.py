@@ -40,7 +40,11 @@ class ArmConfig(BaseModel):
     settled_s: float = Field(0.3, gt=0, le=5, description="at the place before the goal counts as reached (assumed)")
     free_lag_rad: float = Field(0.01, gt=0, le=0.05, description="measured joints from the way just commanded (assumed)")
     registration_age_s: float = Field(1800.0, gt=0, le=7200, description="oldest registration that is followed (assumed)")
-    joints_stale_s: float = Field(0.1, gt=0, le=0.2, description="oldest joint state (assumed)")
+    joints_stale_s: float = Field(0.1, gt=0, le=0.5, description="oldest joint state (assumed)")
+    pose_stale_s: float = Field(0.1, gt=0, le=0.5, description="oldest good pose of a tool: six frames at 60 Hz (assumed)")
+    permit_s: float = Field(
+        0.1, gt=0, le=0.5, description="silence of the supervisor that stops; longer only in simulation on a busy machine"
+    )
     timeout_s: float = Field(300.0, gt=0, le=1800, description="of a goal that names none, and the most it may name")
 
     @property
@@ -56,7 +60,9 @@ class ArmConfig(BaseModel):
     @property
     def compensation(self) -> CompensationConfig:
         """Following. The supervisor's own check of 60 s stands before every re-arm; here an age bounds the whole procedure."""
-        return CompensationConfig(registration_age_s=self.registration_age_s, advance_mm_s=self.line_mm_s)
+        return CompensationConfig(
+            registration_age_s=self.registration_age_s, advance_mm_s=self.line_mm_s, stale_s=self.pose_stale_s
+        )
 
     @property
     def description(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
-from pkp_supervisor.guard import Command, CommandGuard, Limits, Permit
+from pkp_supervisor.guard import Command, CommandGuard, GuardAges, Limits, Permit
 
 from pkp_control.arm_config import ArmConfig
 from pkp_control.compensation import CompensationState, Compensator, Goal, ToolSample
@@ -76,7 +76,7 @@ class Positioner:
     ) -> None:
         self._arm, self._config, self._tool, self._ways = arm, config, tool_from_tip, ways
         self._limits = limits or MotionLimits()
-        self._guard = CommandGuard(Limits(JOINT_NAMES, arm.range.lower, arm.range.upper))
+        self._guard = CommandGuard(Limits(JOINT_NAMES, arm.range.lower, arm.range.upper), GuardAges(permit_s=config.permit_s))
         self._standing = Standing(arm, tool_from_tip, config.locate_samples)
         self.stage, self.reason = Stage.IDLE, ""
         self.base_from_tracker: RigidTransform | None = None
