@@ -108,7 +108,7 @@ def _step(model: ShapeModel, surface: PointSurface, tree: cKDTree, state: _State
     root = np.sqrt(weight)
     stacked = np.vstack([root[:, None] * design, np.diag(prior)])
     wanted = np.concatenate([-root * residual, -prior * now])
-    triangular = np.linalg.qr(np.column_stack([stacked, wanted]), mode="r")
+    triangular: FloatArray = np.asarray(np.linalg.qr(np.column_stack([stacked, wanted]), mode="r"))
     low = np.concatenate([np.full(6, -np.inf), [-0.5 - now[6]], -MOST_WEIGHT - now[7 : 7 + modes], -now[7 + modes :]])
     high = np.concatenate(
         [np.full(6, np.inf), [0.5 - now[6]], MOST_WEIGHT - now[7 : 7 + modes], MOST_LOST / 2 - now[7 + modes :]]

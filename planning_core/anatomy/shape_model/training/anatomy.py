@@ -110,8 +110,8 @@ def narrowest_axis(whole: DistanceField, isthmus: FloatArray, sign: float) -> Fl
 def _parts(mean: FloatArray, normals: FloatArray, parts: LabelArray, grid: Grid) -> LabelArray:
     bone = (parts != Part.OUTSIDE) & (parts != Part.CANAL)
     nearest = ndi.distance_transform_edt(~bone, return_distances=False, return_indices=True)
-    index = np.round(grid.indices(mean - UNDER_MM * normals)).astype(int)
-    index = tuple(np.clip(index, 0, np.array(grid.shape) - 1).T)
+    rounded = np.round(grid.indices(mean - UNDER_MM * normals)).astype(int)
+    index = tuple(np.clip(rounded, 0, np.array(grid.shape) - 1).T)
     return np.asarray(parts[tuple(axis[index] for axis in nearest)])
 
 

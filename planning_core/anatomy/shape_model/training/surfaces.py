@@ -69,8 +69,8 @@ def shared_subjects(data: Path) -> Iterator[Subject]:
         # its x runs forward and its y to the left
         mesh = trimesh.Trimesh(mesh.vertices[:, [1, 0, 2]] * [1.0, -1.0, 1.0], mesh.faces)
         yield _of_mesh(PHANTOM, VertebraLevel(f"L{number}"), mesh)
-    for number in SURFACES:
-        patient = f"verse{number}"
+    for subject_number in SURFACES:
+        patient = f"verse{subject_number}"
         stem = f"ssm_L1/sub-{patient}_segment_20"
         subject = _of_mesh(patient, VertebraLevel.L1, trimesh.load(data / f"{stem}.ply"))
         marks = json.loads((data / f"{stem}.json").read_text())
