@@ -17,14 +17,14 @@ from planning_core.geometry import DistanceField, Grid, RigidTransform
 from planning_core.geometry.arrays import FloatArray, IntArray, LabelArray
 from planning_core.geometry.solid import inside_mesh
 
-GRID_MM = 0.8
+GRID_MM = 1.0
 MARGIN_MM = 8.0
 UNDER_MM = 1.2
 """A vertex's part is read this far under the surface."""
 RIM_POINTS = 24
 AXIS_HALF_MM = 10.0
 """The two points of a pedicle's axis lie this far behind and in front of its isthmus."""
-SECTION_HALF_MM, SECTION_STEP_MM = 13.0, 0.5
+SECTION_HALF_MM, SECTION_STEP_MM = 13.0, 0.7
 CONVERGENCE_DEG, SAGITTAL_DEG = (-12, 42, 3), (-24, 27, 3)
 ANCHORS = 32
 CANAL_MM = 2.5

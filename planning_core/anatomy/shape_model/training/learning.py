@@ -29,7 +29,7 @@ class Kernels:
     """How much each source of variance counts. ``own`` is 1 by definition: what the region's vertebrae show."""
 
     others: float = 0.5
-    population: float = 0.5
+    population: float = 2.0
 
 
 def learn(known: Correspondence, region: Region, without: str = "", kernels: Kernels | None = None) -> ShapeModel:
