@@ -36,15 +36,16 @@ def after_stops(record: Path, permit_s: float) -> list[AfterStop]:
         for entry in heard
         if entry.topic == names.INJECTOR and entry.message.state == InjectorState.INJECTING and entry.message.flow > 0
     ]
-    found = []
+    found, highest = [], words[0][1].epoch if words else 0
     for (before_s, before), (at_s, word) in zip(words, words[1:], strict=False):
         if at_s - before_s > SILENCE_S and (before.motion_permitted or before.flow_permitted):
             known, from_s, until_s = "silence", before_s + permit_s, at_s
-        elif word.epoch > before.epoch:
+        elif word.epoch > highest:
             known, from_s = f"stop {word.epoch}", at_s
             until_s = next((s for s, later in words if s > at_s and (later.motion_permitted or later.flow_permitted)), at_s + 60)
         else:
             continue
+        highest = max(highest, word.epoch)
         found.append(AfterStop(known, from_s, _last(moved, from_s, until_s), _last(flowed, from_s, until_s)))
     return found
 

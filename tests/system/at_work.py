@@ -5,7 +5,7 @@ import time
 from tests.system.operating_room import OperatingRoom
 from tests.system.registration_played import DOSE_ML, PLAN_CT, RegistrationPlayed
 
-TRIES = 6
+TRIES = 4
 CEMENT_AGE_S = 240.0
 STAGES = ("locate", "plan", "free way", "settle", "advance", "hold")
 
@@ -50,7 +50,7 @@ class AtWork(OperatingRoom):
         self._inject = ActionClient(self.node, action.Inject, names.INJECT)
 
     def prepare(self):
-        """From the first process up to an accepted registration."""
+        """From the first process up to where it may be registered."""
         from pkp_supervisor.phases import Phase
 
         self.up()
@@ -63,7 +63,6 @@ class AtWork(OperatingRoom):
         seen.advance(Phase.APPROVE)
         seen.approve(self.plan)
         seen.advance(Phase.REGISTER)
-        played.register()
 
     def fresh_cement(self):
         """A new cartridge; when its mixing began."""
@@ -86,7 +85,7 @@ class AtWork(OperatingRoom):
         from pkp_supervisor.phases import Phase
 
         steps = {
-            Phase.REGISTER: lambda: self.operator.advance(Phase.APPROACH),
+            Phase.REGISTER: lambda: (self.registration.register(), self.operator.advance(Phase.APPROACH)),
             Phase.APPROACH: self._there,
             Phase.VERIFY: self._verified,
             Phase.INSERT: self._inserted,
@@ -100,14 +99,19 @@ class AtWork(OperatingRoom):
         """An approach that has come to this stage."""
         from pkp_supervisor.phases import Phase
 
-        self.to(Phase.APPROACH)
-        if self.goal is None or self.goal.done:
-            self.begin_approach()
-        goal, wanted = self.goal, STAGES[STAGES.index(stage) :]  # a short one may pass between two words of the arm
-        there = lambda: any(seen in wanted for seen in goal.stages) or (goal.done and not goal.code)  # noqa: E731
-        self.until(lambda: there() or goal.done, f"stage {stage}", 60.0)
-        assert there(), self.report()
-        return goal
+        wanted = STAGES[STAGES.index(stage) :]  # a short one may pass between two words of the arm
+
+        def come():
+            self.to(Phase.APPROACH)
+            if self.goal is None or self.goal.done:
+                self.begin_approach()
+            goal = self.goal
+            there = lambda: any(seen in wanted for seen in goal.stages) or (goal.done and not goal.code)  # noqa: E731
+            self.until(lambda: there() or goal.done, f"stage {stage}", 60.0)
+            self._sound(goal)
+
+        self._through(come)
+        return self.goal
 
     def begin_approach(self):
         self.people.hold_breath(False)
@@ -130,17 +134,28 @@ class AtWork(OperatingRoom):
 
     def flowing(self):
         """Cement that truly flows under the operator's switch."""
+        self._through(self._flow)
+        return self.pushing
+
+    def _flow(self):
         from pkp_supervisor.phases import Phase
 
         self.to(Phase.INJECT)
         if self.pushing is None or self.pushing.done:
             self.begin_dose()
-            self.until(lambda: self.operator.injector.state == self.msg.InjectorState.READY or self.pushing.done, "armed")
-            assert self.pushing.running, self.report()
+            ready = self.msg.InjectorState.READY
+            self.until(lambda: self.operator.injector.state == ready or self.pushing.done, "armed")
+            self._sound(self.pushing)
         self.operator.press(self.side, True)
         before = self.truth()["delivered_ml"]
         self.until(lambda: self.truth()["delivered_ml"] > before + 0.02 or self.pushing.done, "flow")
-        assert self.pushing.running, self.report()
+        self._sound(self.pushing)
+
+    def _sound(self, goal):
+        from pkp_simulation.operator import NotDoneError
+
+        if self.latched or (goal.done and goal.code):
+            raise NotDoneError(f"it did not come so far: {self.report()}", asked="a goal", refused_code=goal.done and goal.code)
 
     @property
     def plan(self):
@@ -157,7 +172,7 @@ class AtWork(OperatingRoom):
             self.begin_approach()
         goal = self.goal
         self.operator.wait("the place", lambda: goal.done, 60.0)
-        assert not goal.code, self.report()
+        self._sound(goal)
         self.operator.advance(Phase.VERIFY)
 
     def _verified(self):
@@ -187,9 +202,19 @@ class AtWork(OperatingRoom):
                     self.recover()
                 return piece()
             except PkpError:
-                if not left or not (self.operator.stopped_within(1.0) or left > TRIES - 2):
+                if not left:
                     raise
+                self.beat(10)
         return None
+
+    def struck(self, bring, make):
+        """Bring it to where it is at work, and make a fault there and then; returns what ``bring`` did."""
+        while True:
+            made = bring()
+            self.begin_watch()
+            if not self.latched:
+                make(self)
+                return made
 
     def recover(self):
         """Acknowledge, check, re-arm; returns the phase that it leads to."""

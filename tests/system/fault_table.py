@@ -67,15 +67,15 @@ def suspended(name, on=True):
 
 
 def disk_full(name, spare):
-    return lambda room: full_disk(room, name, spare)
-
-
-def full_disk(room, name, spare):
     """From ``spare`` bytes beyond its audit chain on, what a process writes fails, as on a disk that is full; None ends it."""
-    pid, kind = room.process(name).pid, resource.RLIMIT_FSIZE
-    _, hard = resource.prlimit(pid, kind)
-    size = (room.folder / "audit.jsonl").stat().st_size if spare else 1
-    resource.prlimit(pid, kind, (hard if spare is None else size + spare, hard))
+
+    def limit(room):
+        pid, kind = room.process(name).pid, resource.RLIMIT_FSIZE
+        _, hard = resource.prlimit(pid, kind)
+        size = (room.folder / "audit.jsonl").stat().st_size if spare else 1
+        resource.prlimit(pid, kind, (hard if spare is None else size + spare, hard))
+
+    return limit
 
 
 LOST = r"not heard|no good pose|not seen|equal poses|jumped"

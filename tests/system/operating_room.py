@@ -189,6 +189,30 @@ class OperatingRoom:
         }
         return json.dumps(facts, default=str)
 
+    def at_work_of(self, name):
+        """Topics that a process publishes and hears, and services it offers, its own and an action's inner ones left out."""
+        found: list[set[str]] = [set(), set(), set()]
+        for node in (name, f"{name}_loop"):
+            for kind, names in zip(found, self._graph(node), strict=True):
+                kind.update(n for n in names if "/_action/" not in n and not (kind is found[2] and n.startswith(f"/{name}/")))
+        return found
+
+    def _graph(self, node):
+        from rclpy.node import NodeNameNonExistentError
+
+        ask = self.node
+        try:
+            return [
+                [name for name, _ in entries]
+                for entries in (
+                    ask.get_publisher_names_and_types_by_node(node, "/"),
+                    ask.get_subscriber_names_and_types_by_node(node, "/"),
+                    ask.get_service_names_and_types_by_node(node, "/"),
+                )
+            ]
+        except NodeNameNonExistentError:
+            return [], [], []
+
     # what must hold
 
     def begin_watch(self):

@@ -11,14 +11,14 @@ import pytest
 from tests.ros2.running import need_ros, ros_node
 from tests.system.after_stops import after_stops
 from tests.system.at_work import AtWork
-from tests.system.fault_table import WHILE_FLOWING, WHILE_MOVING, camera, full_disk, trouble
+from tests.system.fault_table import WHILE_FLOWING, WHILE_MOVING, camera, disk_full, person, trouble
 from tests.system.nonsense import Nonsense
 from tests.system.operating_room import RECORD_ML
 from tests.system.registration_played import DOSE_ML
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 KNOWN_S = 0.1
-"""Within so long of a stop being known nothing moves or flows (the requirement); a shared machine is given a permit's life more."""
+"""Within so long of a stop being known nothing moves or flows (the requirement); a shared machine gets a permit's life more."""
 named = {"ids": lambda fault: fault.name.replace(" ", "-")}
 
 
@@ -86,9 +86,7 @@ def stopped_and_left(room, fault, reason, back):
 
 @pytest.mark.parametrize("fault", WHILE_MOVING, **named)
 def test_a_fault_while_the_arm_moves(room, fault):
-    goal = room.moving(fault.stage)
-    room.begin_watch()
-    fault.make(room)
+    goal = room.struck(lambda: room.moving(fault.stage), fault.make)
     if fault.mended_before_known:
         room.until(lambda: room.latched, "a stop")
         fault.end(room)
@@ -102,9 +100,7 @@ def test_a_second_supervisor_is_a_fault_and_neither_is_believed(room):
     from pkp_bringup.nodes import NodeSpec
 
     room.start(NodeSpec("intruder", "pkp_supervisor", "supervisor", {"run_folder": str(room.folder / "intruder")}))
-    room.moving("free way")
-    room.begin_watch()
-    room.activate("intruder")
+    room.struck(lambda: room.moving("free way"), lambda room: room.activate("intruder"))
 
     def leave(room):
         room.kill("intruder")
@@ -117,9 +113,7 @@ def test_a_second_supervisor_is_a_fault_and_neither_is_believed(room):
 def test_a_reference_bumped_after_registration_is_found_by_the_check_and_needs_another_registration(room):
     from pkp_simulation.operator import NotDoneError
 
-    room.moving("advance")
-    room.begin_watch()
-    room.people.ask(do="bump", mm=[0.0, 4.0, 3.0])
+    room.struck(lambda: room.moving("advance"), person(do="bump", mm=[0.0, 4.0, 3.0]))
     room.beat(20)
     assert room.registration.check() > 4.0
     room.until_stopped("check point is off by|patient moves at|patient moved by|jumped")
@@ -133,17 +127,14 @@ def test_a_reference_bumped_after_registration_is_found_by_the_check_and_needs_a
     room.operator.advance(_phase("REGISTER"))
     with pytest.raises(NotDoneError, match="registration accepted"):
         room.operator.advance(_phase("APPROACH"), 0.5)
-    room.registration.register()
     room.moving("free way")
 
 
 def killed_and_restarted(room, bring, back):
     from pkp_simulation.operator import NotDoneError
 
-    bring(room)
+    room.struck(lambda: bring(room), lambda room: room.kill("supervisor"))
     here = room.phase
-    room.begin_watch()
-    room.kill("supervisor")
     room.nothing_happens()
     room.restart("supervisor")
     room.until_stopped(f"supervisor: restarted in {here.name.lower()}")
@@ -166,9 +157,7 @@ def test_a_supervisor_killed_mid_insertion_comes_back_latched(room):
 
 
 def test_a_plate_that_is_lost_during_insertion_stops_it(room):
-    room.to(_phase("INSERT"))
-    room.begin_watch()
-    camera("dropout robot_ref on")(room)
+    room.struck(lambda: room.to(_phase("INSERT")), camera("dropout robot_ref on"))
     stopped_and_left(room, camera("clear"), "verification: lost during insertion", "VERIFY")
     room.to(_phase("INSERT"))
 
@@ -178,10 +167,7 @@ def test_a_plate_that_is_lost_during_insertion_stops_it(room):
 
 @pytest.mark.parametrize("fault", WHILE_FLOWING, **named)
 def test_a_fault_while_cement_flows(room, fault):
-    room.flowing()
-    dose = room.pushing
-    room.begin_watch()
-    fault.make(room)
+    dose = room.struck(room.flowing, fault.make)
     if fault.mended_before_known:
         room.until(lambda: room.truth()["out_ml_s"] == 0.0, "the flow to end")
         fault.end(room)
@@ -199,13 +185,11 @@ def test_a_supervisor_killed_mid_injection_comes_back_latched(room):
 def test_a_full_disk_of_the_supervisor_is_a_fault_and_its_chain_goes_on_whole(room):
     from planning_core.case import audit
 
-    room.flowing()
-    room.begin_watch()
-    full_disk(room, "supervisor", spare=40)
+    room.struck(room.flowing, disk_full("supervisor", 40))
     room.operator.stop("a test")
     room.until_stopped("audit: ")
     assert room.phase is _phase("FAULT")
-    stopped_and_left(room, lambda room: full_disk(room, "supervisor", spare=None), "audit: ", "INJECT")
+    stopped_and_left(room, disk_full("supervisor", None), "audit: ", "INJECT")
     audit.verify(room.folder)
     room.flowing()
 
@@ -213,13 +197,11 @@ def test_a_full_disk_of_the_supervisor_is_a_fault_and_its_chain_goes_on_whole(ro
 def test_a_full_disk_of_the_recorder_is_said_stops_nothing_and_loses_nothing(room):
     states = []
     heard = room.node.create_subscription(room.msg.RecorderState, room.names.RECORDER, states.append, 10)
-    room.flowing()
-    room.begin_watch()
-    full_disk(room, "recorder", spare=0)
+    room.struck(room.flowing, disk_full("recorder", 0))
     room.until(lambda: states and states[-1].error_code == "disk_full", "the recorder's word")
     assert not states[-1].recording
     room.flowing()
-    full_disk(room, "recorder", spare=None)
+    disk_full("recorder", None)(room)
     room.until(lambda: states[-1].recording, "the recorder to go on")
     room.node.destroy_subscription(heard)
     assert states[-1].lost == 0
@@ -248,9 +230,7 @@ def test_cement_too_old_to_inject_is_stopped_by_its_clock_and_not_armed_again(ro
 
 
 def test_a_counter_that_runs_by_itself_stops_and_the_truth_lies_between_it_and_what_was_commanded(room):
-    room.flowing()
-    room.begin_watch()
-    trouble("volume_drift_ml_s", 0.3)(room)
+    room.struck(room.flowing, trouble("volume_drift_ml_s", 0.3))
     room.until_stopped("injector: (counted volume|more than planned|the injector stopped)")
     trouble("volume_drift_ml_s", 0)(room)
     room.until(lambda: room.truth()["out_ml_s"] == 0.0, "the flow to end")
@@ -337,6 +317,18 @@ def test_messages_that_make_no_sense_move_nothing_and_end_no_node(room):
     assert room.ended() == []
     room.to(_phase("APPROACH"))
     room.moving("free way")
+
+
+def test_every_node_says_and_hears_what_its_permissions_allow_and_nothing_else(room):
+    from pkp_bringup.permissions import ACCESS, EVERY_NODE
+
+    ours = {name: access for name, access in ACCESS.items() if name in room.specs}
+    for name, may in ours.items():
+        said, heard, served = room.at_work_of(name)
+        always = {*EVERY_NODE, f"/{name}/transition_event", room.names.HEARTBEAT}
+        assert said - always == set(may.says), name
+        assert "*" in may.hears or heard == set(may.hears), name
+        assert served == set(may.serves), name
 
 
 def test_nothing_moved_or_flowed_later_than_a_tenth_of_a_second_after_a_stop_was_known(room):
