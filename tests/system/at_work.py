@@ -1,7 +1,5 @@
 """An operating room with an operator in it, who brings a procedure to a phase and, after a stop, on again."""
 
-import time
-
 from tests.system.operating_room import OperatingRoom
 from tests.system.registration_played import DOSE_ML, PLAN_CT, RegistrationPlayed
 
@@ -70,12 +68,10 @@ class AtWork(OperatingRoom):
         self.wire.answer()
         return self.mixed_ago(CEMENT_AGE_S)
 
-    @staticmethod
-    def mixed_ago(seconds):
-        from builtin_interfaces.msg import Time
+    def mixed_ago(self, seconds):
+        from rclpy.duration import Duration
 
-        mixed = time.time_ns() - int(seconds * 1e9)
-        return Time(sec=mixed // 10**9, nanosec=mixed % 10**9)
+        return (self.clock.now() - Duration(seconds=seconds)).to_msg()
 
     # the operator
 

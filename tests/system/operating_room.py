@@ -37,12 +37,15 @@ class OperatingRoom:
         from std_msgs.msg import Float64MultiArray
 
         from hardware_sim.room import RoomSpec
+        from tests.system.stepped_clock import SteppedClock
 
         spec, place = RoomSpec(seed=SEED, field_lps_mm=FIELD_MM), Path(tempfile.mkdtemp(prefix="pkp-"))  # short: it holds sockets
         spec.write(place)
         self.sim = SimulatedRoom(place, SEED, spec.epoch_s, spec.camera, 0, SPEED)
+        self.clock = SteppedClock(place)
         self.node = node = rclpy.create_node("test_of_faults")
-        self.folder, self.environment = folder, {**environment, "OPENPKP_SIM": str(place)}
+        node.get_clock = lambda: self.clock
+        self.folder, self.environment = folder, {**environment, **self.clock.environment, "OPENPKP_SIM": str(place)}
         self.specs = {s.name: s for s in bring_up("sim", folder, (), self.sim) if s.name not in PLAYED}
         self.room = Room(tuple(self.specs.values()), folder, node, self.environment, lambda words: None)
         self.names, self.msg = names, msg

@@ -11,7 +11,7 @@ import pytest
 from tests.ros2.running import need_ros, ros_node
 from tests.system.after_stops import after_stops
 from tests.system.at_work import AtWork
-from tests.system.fault_table import WHILE_FLOWING, WHILE_MOVING, camera, disk_full, person, trouble
+from tests.system.fault_table import WHILE_FLOWING, WHILE_MOVING, camera, disk_full, mend, person, trouble
 from tests.system.nonsense import Nonsense
 from tests.system.operating_room import RECORD_ML
 from tests.system.registration_played import DOSE_ML
@@ -23,7 +23,7 @@ named = {"ids": lambda fault: fault.name.replace(" ", "-")}
 
 
 class Ward:
-    """One room for all tests; one that a test failed in is left to nobody else."""
+    """One room for all tests, as long as every node in it runs."""
 
     def __init__(self, environment, folder):
         self._environment, self._folder, self._room, self._count = environment, folder, None, 0
@@ -35,10 +35,18 @@ class Ward:
             self._room.prepare()
         return self._room
 
+    def mend(self):
+        """After a test that failed: end its fault, or the room."""
+        try:
+            assert not self._room.ended()
+            mend(self._room)
+        except Exception:
+            self.close()
+
     def close(self):
-        if self._room is not None:
-            self._room.end()
-        self._room = None
+        room, self._room = self._room, None
+        if room is not None:
+            room.end()
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +65,13 @@ def room(ward, request):
     """The room, in whatever phase the test before has left it."""
     failed = request.session.testsfailed
     try:
-        yield ward.room()
+        made = ward.room()
     except Exception:
         ward.close()
         raise
+    yield made
     if request.session.testsfailed > failed:
-        ward.close()
+        ward.mend()
 
 
 def _phase(name):
@@ -240,6 +249,21 @@ def test_a_counter_that_runs_by_itself_stops_and_the_truth_lies_between_it_and_w
     assert low - RECORD_ML < true < high + RECORD_ML
     room.counted_wrongly_ml = room.recorded_ml - true
     stopped_and_left(room, lambda room: None, "injector", "INJECT")
+    room.flowing()
+
+
+@pytest.mark.parametrize("seconds", [3.0, -3.0], ids=["forward", "back"])
+def test_a_step_of_the_wall_clock_starts_nothing_and_loses_nothing(room, seconds):
+    if not room.clock.here:
+        pytest.skip("no C compiler: the wall clock of the nodes cannot be stepped")
+    room.struck(room.flowing, lambda room: room.clock.step(seconds))
+    room.beat(30)
+    room.no_volume_lost()
+    room.operator.stop("a test")
+    room.until(lambda: room.latched, "the stop")
+    room.nothing_happens()
+    assert room.ended() == []
+    room.mixed_at = room.fresh_cement()
     room.flowing()
 
 
