@@ -23,6 +23,7 @@ class RegistrationPlayed:
         from pkp_lifecycle import names
         from pkp_lifecycle.node import KEPT
         from pkp_msgs.msg import CtReference, Heartbeat, PlanReference, RegistrationResult
+        from rclpy.clock import Clock, ClockType
 
         from hardware_sim.room import Room as Truth
 
@@ -35,7 +36,8 @@ class RegistrationPlayed:
         self.plans = node.create_publisher(PlanReference, names.PLAN, KEPT)
         self._results = node.create_publisher(RegistrationResult, names.REGISTRATION, KEPT)
         alive = node.create_publisher(Heartbeat, names.HEARTBEAT, 10)
-        node.create_timer(0.1, lambda: alive.publish(Heartbeat(node="/registration", healthy=True)))
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        node.create_timer(0.1, lambda: alive.publish(Heartbeat(node="/registration", healthy=True)), clock=steady)
 
     def register(self):
         self._standing = self._true()

@@ -325,10 +325,12 @@ def test_two_clicks_do_what_one_does(room):
 
 
 def test_messages_that_make_no_sense_move_nothing_and_end_no_node(room):
+    from rclpy.clock import Clock, ClockType
+
     room.moving("hold")
     where, nonsense = room.tip_mm(), Nonsense(room)
     room.beat(10)
-    timer = room.node.create_timer(0.02, nonsense.send)
+    timer = room.node.create_timer(0.02, nonsense.send, clock=Clock(clock_type=ClockType.STEADY_TIME))
     try:
         room.beat(20)
         assert np.linalg.norm(room.tip_mm() - where) < 20.0
