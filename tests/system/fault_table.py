@@ -11,7 +11,7 @@ class Fault:
     """How it is made and ended, and why (a pattern) the procedure then stops.
 
     Args:
-        stage: of the approach that it strikes.
+        stage: of the approach that it strikes. counted: the injector's counter can be read meanwhile.
     """
 
     name: str
@@ -19,6 +19,7 @@ class Fault:
     end: object
     reason: str
     stage: str = "advance"
+    counted: bool = True
 
     @property
     def mended_before_known(self):
@@ -97,6 +98,7 @@ def mend(room):
 LOST = r"not heard|no good pose|not seen|equal poses|jumped"
 BEHIND = r"arm: .*(off its way|behind its setpoint|does not come to the end)"
 CALIBRATION = LOST + "|calibration"
+UNREAD = r"injector: no good reading"
 PRESSED = r"injector: (no flow|pressure|the injector)"
 WHILE_MOVING = [
     Fault("tracker freezes with fresh stamps", camera("freeze on"), camera("clear"), LOST),
@@ -111,8 +113,8 @@ WHILE_MOVING = [
     Fault("arm node cut off", suspended("arm"), suspended("arm", on=False), r"watchdog: arm not heard", "free way"),
 ]
 WHILE_FLOWING = [
-    Fault("injector's line is cut", injector(line="cut"), injector(line="up"), r"injector: no good reading"),
-    Fault("injector does not answer", injector(line="silent"), injector(line="up"), r"injector: no good reading"),
+    Fault("injector's line is cut", injector(line="cut"), injector(line="up"), UNREAD, counted=False),
+    Fault("injector does not answer", injector(line="silent"), injector(line="up"), UNREAD, counted=False),
     Fault("cannula blocked", trouble("blocked", 1), trouble("blocked", 0), PRESSED),
     Fault("pressure spike", trouble("gauge_kpa", 4000), trouble("gauge_kpa", 0), PRESSED),
     Fault("emergency stop at the injector", trouble("e_stop", 1), trouble("e_stop", 0), r"injector: emergency stop"),
