@@ -5,7 +5,7 @@ from collections import deque
 
 from tests.system.registration_played import PLAN
 
-GARBAGE = (b"", b"\x00", b"\x00\x01\x00\x00" + b"\xff" * 13, b"\x07" * 200)
+GARBAGE = (b"\x00", b"\x00\x01\x00\x00" + b"\xff" * 13, b"\x07" * 200)
 """As payloads: too short for a header, and lengths that point far beyond the end."""
 KEPT_WORDS = 400
 
@@ -73,7 +73,7 @@ class Nonsense:
         registration.transform.translation.x = value
         beat = msg.Heartbeat(node="/arm" + "x" * 500, healthy=True)
         flow = msg.InjectorState(side="both", plan=self._room.plan, flow=value, delivered_volume=value, state=200)
-        state = msg.OperatingState(device=PLAN.plan_hash, state=250)
+        state = msg.OperatingState(device=PLAN.plan_hash * 8, state=250)
         for message in (tools, joints, registration):
             message.header.stamp = now
         return tools, joints, registration, beat, flow, state

@@ -139,7 +139,8 @@ class OperatingRoom:
         self.until(lambda: self.beats >= there, "the arm's state")
 
     def _on_arm(self, state):
-        self.beats, self.arm = self.beats + 1, state
+        if state.device == "arm":
+            self.beats, self.arm = self.beats + 1, state
 
     # what is true, and what is known
 
