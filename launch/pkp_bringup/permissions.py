@@ -20,7 +20,8 @@ DECISIONS = (names.APPROVE, names.ACKNOWLEDGE, names.REARM, names.CONFIRM_INSERT
 PLANNING = (names.RECONSTRUCT, names.PLAN_CASE, names.PLAN_CEMENT, names.PLAN_TRAJECTORY)
 EVERY_NODE = ("/rosout", "/parameter_events")
 OWN_SERVICES = ("change_state", "get_state", "get_available_states", "get_available_transitions", "get_transition_graph")
-OWN_PARAMETERS = (
+OWN_OF_EVERY_NODE = (
+    "get_type_description",
     *("describe_parameters", "get_parameter_types", "get_parameters", "list_parameters", "set_parameters"),
     "set_parameters_atomically",
 )
@@ -105,7 +106,8 @@ def policy(access: Mapping[str, Access] = ACCESS) -> str:
         profiles = ElementTree.SubElement(ElementTree.SubElement(enclaves, "enclave", path=f"/{node}"), "profiles")
         profile = ElementTree.SubElement(profiles, "profile", ns="/", node=node)
         beat = (names.HEARTBEAT, f"/{node}/transition_event") if may.beats else ()
-        own = tuple(f"/{node}/{name}" for name in (*(OWN_SERVICES if may.beats else ()), *OWN_PARAMETERS))
+        own = tuple(f"/{node}/{name}" for name in (*(OWN_SERVICES if may.beats else ()), *OWN_OF_EVERY_NODE))
+        own = (*own, f"/{node}_loop/get_type_description")  # of a node beside it in the same process (pkp_lifecycle/polled.py)
         for group, kind, mode, which in (
             ("topics", "topic", "publish", (*EVERY_NODE, *beat, *may.says)),
             ("topics", "topic", "subscribe", may.hears),

@@ -195,11 +195,13 @@ class OperatingRoom:
 
     def at_work_of(self, name):
         """Topics that a process publishes and hears, and services it offers, its own and an action's inner ones left out."""
-        found: list[set[str]] = [set(), set(), set()]
+        own = (f"/{name}/", f"/{name}_loop/")
+        found = [set(), set(), set()]
         for node in (name, f"{name}_loop"):
             for kind, names in zip(found, self._graph(node), strict=True):
-                kind.update(n for n in names if "/_action/" not in n and not (kind is found[2] and n.startswith(f"/{name}/")))
-        return found
+                kind.update(n for n in names if "/_action/" not in n)
+        said, heard, served = found
+        return said, heard, {service for service in served if not service.startswith(own)}
 
     def _graph(self, node):
         from rclpy.node import NodeNameNonExistentError
