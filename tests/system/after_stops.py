@@ -46,7 +46,7 @@ def _of_span(span: list, highest: int, permit_s: float) -> tuple[int, list[After
     words = [(entry.heard_s, entry.message) for entry in span if entry.topic == names.STATE_COMMAND]
     moved = [entry.heard_s for entry in span if entry.topic == names.JOINT_COMMANDS]
     flowed = [
-        _seconds(entry.message.header.stamp)
+        min(_seconds(entry.message.header.stamp), entry.heard_s)  # under way as the clock was set back, it is not from the future
         for entry in span
         if entry.topic == names.INJECTOR and entry.message.state == InjectorState.INJECTING and entry.message.flow > 0
     ]
