@@ -98,6 +98,12 @@ ACCESS: Mapping[str, Access] = {
 """In the simulated room ``arm_sim`` stands for the arm's own controller, which has the vendor's policy on hardware."""
 
 
+def own_services(node: str, lifecycle: bool = True) -> tuple[str, ...]:
+    """What rclpy itself serves in a process, for its node and the one beside it (pkp_lifecycle/polled.py)."""
+    names_of_it = (*(OWN_SERVICES if lifecycle else ()), *OWN_OF_EVERY_NODE)
+    return (*(f"/{node}/{name}" for name in names_of_it), f"/{node}_loop/get_type_description")
+
+
 def policy(access: Mapping[str, Access] = ACCESS) -> str:
     """The table as a policy for ``ros2 security generate_artifacts``: an enclave for each process."""
     root = ElementTree.Element("policy", version="0.2.0")
@@ -106,12 +112,10 @@ def policy(access: Mapping[str, Access] = ACCESS) -> str:
         profiles = ElementTree.SubElement(ElementTree.SubElement(enclaves, "enclave", path=f"/{node}"), "profiles")
         profile = ElementTree.SubElement(profiles, "profile", ns="/", node=node)
         beat = (names.HEARTBEAT, f"/{node}/transition_event") if may.beats else ()
-        own = tuple(f"/{node}/{name}" for name in (*(OWN_SERVICES if may.beats else ()), *OWN_OF_EVERY_NODE))
-        own = (*own, f"/{node}_loop/get_type_description")  # of a node beside it in the same process (pkp_lifecycle/polled.py)
         for group, kind, mode, which in (
             ("topics", "topic", "publish", (*EVERY_NODE, *beat, *may.says)),
             ("topics", "topic", "subscribe", may.hears),
-            ("services", "service", "reply", (*own, *may.serves)),
+            ("services", "service", "reply", (*own_services(node, may.beats), *may.serves)),
             ("services", "service", "request", may.calls),
             ("actions", "action", "execute", may.carries_out),
             ("actions", "action", "call", may.asks_for),

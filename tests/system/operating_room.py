@@ -194,14 +194,12 @@ class OperatingRoom:
         return json.dumps(facts, default=str)
 
     def at_work_of(self, name):
-        """Topics that a process publishes and hears, and services it offers, its own and an action's inner ones left out."""
-        own = (f"/{name}/", f"/{name}_loop/")
+        """Topics that a process publishes and hears, and services it offers; an action's inner ones are left out."""
         found = [set(), set(), set()]
         for node in (name, f"{name}_loop"):
             for kind, names in zip(found, self._graph(node), strict=True):
                 kind.update(n for n in names if "/_action/" not in n)
-        said, heard, served = found
-        return said, heard, {service for service in served if not service.startswith(own)}
+        return found
 
     def _graph(self, node):
         from rclpy.node import NodeNameNonExistentError
