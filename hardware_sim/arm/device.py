@@ -139,7 +139,13 @@ class SimulatedArm:
         return self.geometry.flange(self._link)
 
     def inject(self, fault: ArmFault, amount: float | None = None) -> None:
-        """A fault now. ``amount``: lag in s (0.15), or the first shoulder joint's zero error in rad (0.02)."""
+        """A fault now. ``amount``: lag in s (0.15), or what the second joint's zero is off by more, rad (0.02).
+
+        Raises:
+            InputError: a lag that is none.
+        """
+        if fault is ArmFault.JOINT_LAG and amount is not None and amount <= 0:
+            raise InputError(f"a lag is above 0 s, got {amount}", amount=amount)
         if fault is ArmFault.PROTECTIVE_STOP:
             self._stop("asked for")
         elif fault is ArmFault.JOINT_LAG:
