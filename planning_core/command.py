@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from planning_core import __version__
+from planning_core.aside import ILLUSTRATOR, Aside
 from planning_core.errors import PkpError
 
 INTERNAL_STATUS = 1
@@ -98,6 +99,11 @@ def _joined(arguments: list[str]) -> list[str]:
 
 
 def _plan(given: argparse.Namespace) -> dict[str, Any]:
+    with Aside(ILLUSTRATOR) as illustrator:  # it imports what it needs while we do
+        return _planned(given, illustrator)
+
+
+def _planned(given: argparse.Namespace, illustrator: Aside) -> dict[str, Any]:
     from planning_core.anatomy.levels import VertebraLevel
     from planning_core.case.folder import Case
     from planning_core.configuration import load_configuration
@@ -123,7 +129,7 @@ def _plan(given: argparse.Namespace) -> dict[str, Any]:
 
     with Progress() as progress:
         try:
-            outcome = run(request, open_case, progress)
+            outcome = run(request, open_case, progress, illustrator)
         except PkpError as error:
             if opened and "candidates" in error.data:
                 from planning_core.case.report.numbering import write_numbering_picture
