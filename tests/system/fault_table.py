@@ -110,6 +110,7 @@ WHILE_MOVING = [
     Fault("joints lag", arm_fault("joint_lag"), arm_fault("joint_lag", 0.01), BEHIND, "free way"),
     Fault("arm's controller restarts", arm_fault("controller_restart"), released, BEHIND, "free way"),
     Fault("arm's calibration is wrong", arm_fault("wrong_calibration"), arm_fault("wrong_calibration", -0.02), CALIBRATION),
+    Fault("tracker node cut off", suspended("tracker"), suspended("tracker", on=False), LOST),
     Fault("arm node cut off", suspended("arm"), suspended("arm", on=False), r"watchdog: arm not heard", "free way"),
 ]
 WHILE_FLOWING = [

@@ -31,7 +31,10 @@ class Nonsense:
             (msg.OperatingState, names.ARM_STATE, [], 10),
         )
         self._out = {kind: self._node.create_publisher(kind, topic, qos) for kind, topic, _, qos in listened}
-        self._heard = [self._node.create_subscription(kind, topic, kept.append, qos) for kind, topic, kept, qos in listened[:2]]
+        self._heard = [
+            self._node.create_subscription(kind, topic, lambda m, kept=kept: kept.append(m), qos)
+            for kind, topic, kept, qos in listened[:2]
+        ]
         self._room, self._round = room, 0
 
     def send(self):
