@@ -10,8 +10,11 @@ import contextlib
 import importlib
 import os
 import pickle
+import signal
 import subprocess
 import sys
+import threading
+import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -59,26 +62,20 @@ class Aside:
     """An object in a process of its own, which imports what the object needs from now on.
 
     Questions are answered one after the other, in the order they were asked. The process ends with ``close``, and by itself when
-    this one is gone.
+    this one is gone. It is a fork where this process has one thread, which spares it all imports made so far; a fork of several
+    would copy locks that nobody opens again, so there it is a fresh interpreter.
 
     Args:
         kind: ``module:Class``; it is made without arguments.
     """
 
     def __init__(self, kind: str) -> None:
-        root = str(Path(planning_core.__file__).parent.parent)
-        path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
-        process = subprocess.Popen(
-            [sys.executable, "-m", "planning_core.aside", kind],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={"OPENBLAS_NUM_THREADS": "1", **os.environ, "PYTHONPATH": path},  # it is one thread's work
-            process_group=0,  # a Ctrl-C is for the one who asks: the child ends when its questions do
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self._process, self._stdin, self._stdout = process, process.stdin, process.stdout
-        self._questions = ThreadPoolExecutor(1)
+        (questions, asks), (hears, answers) = os.pipe(), os.pipe()
+        self._process = _Forked(kind, questions, answers, (asks, hears)) if _alone() else _fresh(kind, questions, answers)
+        os.close(questions)
+        os.close(answers)
+        self._asks, self._hears = os.fdopen(asks, "wb"), os.fdopen(hears, "rb")
+        self._line = ThreadPoolExecutor(1)
 
     def __enter__(self) -> Aside:
         return self
@@ -88,22 +85,22 @@ class Aside:
 
     def ask(self, method: str, *arguments: Any) -> Future[Any]:
         """See ``Asked``; ``AsideEndedError`` comes out of the future when the process is gone."""
-        return self._questions.submit(self._exchange, method, arguments)
+        return self._line.submit(self._exchange, method, arguments)
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
         self._process.kill()
-        self._questions.shutdown(cancel_futures=True)
+        self._line.shutdown(cancel_futures=True)
         with contextlib.suppress(BrokenPipeError):
-            self._stdin.close()
-        self._stdout.close()
+            self._asks.close()
+        self._hears.close()
         self._process.wait()
 
     def _exchange(self, method: str, arguments: tuple[Any, ...]) -> Any:
         try:
-            pickle.dump((method, arguments), self._stdin, PROTOCOL)
-            self._stdin.flush()
-            failed, answer = pickle.load(self._stdout)
+            pickle.dump((method, arguments), self._asks, PROTOCOL)
+            self._asks.flush()
+            failed, answer = pickle.load(self._hears)
         except (OSError, EOFError, pickle.UnpicklingError) as error:
             status = self._process.wait()
             raise AsideEndedError(f"the second process ended with status {status}", status=status) from error
@@ -112,23 +109,79 @@ class Aside:
         return answer
 
 
-def main() -> None:
-    """Answer questions until there are no more."""
-    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints is no answer
-    module, name = sys.argv[1].split(":")
-    answering = Here(getattr(importlib.import_module(module), name)())
-    while True:
-        try:
-            method, arguments = pickle.load(questions)
-        except EOFError:
-            return
-        answer = answering.ask(method, *arguments)
-        del arguments
-        failed = answer.exception() is not None
-        pickle.dump((failed, answer.exception() if failed else answer.result()), answers, PROTOCOL)
-        answers.flush()
+def _alone() -> bool:
+    """Whether this process has one thread."""
+    return len(os.listdir("/proc/self/task")) == 1
+
+
+class _Forked:
+    """A fork of this process that answers, with what ``Popen`` has to end it."""
+
+    def __init__(self, kind: str, questions: int, answers: int, not_its: tuple[int, ...]) -> None:
+        self._ending = threading.Lock()
+        self._status: int | None = None
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            status = 1
+            try:
+                for descriptor in not_its:
+                    os.close(descriptor)
+                os.setpgid(0, 0)
+                serve(kind, questions, answers)
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(status)  # nothing of what this process would do at its end
+
+    def kill(self) -> None:
+        with self._ending:
+            if self._status is None:  # until it is waited for its number is nobody else's
+                os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self) -> int:
+        with self._ending:
+            if self._status is None:
+                self._status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            return self._status
+
+
+def _fresh(kind: str, questions: int, answers: int) -> subprocess.Popen[bytes]:
+    """A new interpreter that answers; a Ctrl-C is for the one who asks, and ends the questions."""
+    root = str(Path(planning_core.__file__).parent.parent)
+    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.Popen(
+        [sys.executable, "-m", "planning_core.aside", kind, str(questions), str(answers)],
+        stdin=subprocess.DEVNULL,
+        env={"OPENBLAS_NUM_THREADS": "1", **os.environ, "PYTHONPATH": path},  # it is one thread's work
+        pass_fds=(questions, answers),
+        process_group=0,
+    )
+
+
+def serve(kind: str, questions: int, answers: int) -> None:
+    """Answer questions until there are no more.
+
+    Args:
+        questions, answers: file descriptors to read and write.
+    """
+    os.dup2(2, 1)  # standard output is the parent's answer: what a library prints does not belong there
+    module, name = kind.split(":")
+    with os.fdopen(questions, "rb") as asked, os.fdopen(answers, "wb") as answered:
+        answering = Here(getattr(importlib.import_module(module), name)())
+        while True:
+            try:
+                method, arguments = pickle.load(asked)
+            except EOFError:
+                return
+            answer = answering.ask(method, *arguments)
+            del arguments
+            failed = answer.exception() is not None
+            pickle.dump((failed, answer.exception() if failed else answer.result()), answered, PROTOCOL)
+            answered.flush()
 
 
 if __name__ == "__main__":
-    main()
+    serve(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -99,11 +99,6 @@ def _joined(arguments: list[str]) -> list[str]:
 
 
 def _plan(given: argparse.Namespace) -> dict[str, Any]:
-    with Aside(ILLUSTRATOR) as illustrator:  # it imports what it needs while we do
-        return _planned(given, illustrator)
-
-
-def _planned(given: argparse.Namespace, illustrator: Aside) -> dict[str, Any]:
     from planning_core.anatomy.levels import VertebraLevel
     from planning_core.case.folder import Case
     from planning_core.configuration import load_configuration
@@ -127,7 +122,7 @@ def _planned(given: argparse.Namespace, illustrator: Aside) -> dict[str, Any]:
         opened.append(Case(given.out if given.out is not None else Path("cases") / pseudonym(sha256)))
         return opened[-1]
 
-    with Progress() as progress:
+    with Aside(ILLUSTRATOR) as illustrator, Progress() as progress:
         try:
             outcome = run(request, open_case, progress, illustrator)
         except PkpError as error:

@@ -10,6 +10,7 @@ import pytest
 from planning_core.aside import Aside, AsideEndedError, Here
 from planning_core.errors import InputError
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 KIND = "tests.planning_core.test_aside:Echo"
 
 
@@ -40,8 +41,10 @@ class Echo:
         return os.getpid()
 
 
-@pytest.fixture
-def aside():
+@pytest.fixture(params=[True, False], ids=["a fork", "a fresh interpreter"])
+def aside(request, monkeypatch):
+    """Begun both ways, whichever this process would choose."""
+    monkeypatch.setattr("planning_core.aside._alone", lambda: request.param)
     with Aside(KIND) as process:
         yield process
 
@@ -97,6 +100,20 @@ def _ends(process):
     ended, _, _ = select.select([descriptor], [], [], 60)
     os.close(descriptor)
     return bool(ended)
+
+
+def test_only_a_process_with_one_thread_is_forked():
+    asks = f"""
+from planning_core.aside import Aside
+import threading
+with Aside({KIND!r}) as first:
+    threading.Thread(target=(done := threading.Event()).wait).start()
+    with Aside({KIND!r}) as second:
+        print(*(type(a._process).__name__ for a in (first, second)), *(a.ask("tell", 1).result() for a in (first, second)))
+    done.set()
+"""
+    said = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True).stdout
+    assert said.split(maxsplit=2) == ["_Forked", "Popen", "[1] [1]\n"]
 
 
 def test_an_object_here_is_asked_the_same_way():
