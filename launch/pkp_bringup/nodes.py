@@ -179,7 +179,12 @@ def nodes(kind: Kind, run_folder: Path, watch: tuple[str, ...], room: SimulatedR
         NodeSpec("registration", "pkp_navigation", "registration", registration),
         NodeSpec("arm", "pkp_control", "arm", patience.get("arm", {})),
         NodeSpec("verification", "pkp_control", "verification", verification),
-        NodeSpec("injector", "pkp_control", "injector", {"port": injector, "journal_folder": str(run_folder), **patience.get("injector", {})}),
+        NodeSpec(
+            "injector",
+            "pkp_control",
+            "injector",
+            {"port": injector, "journal_folder": str(run_folder), **patience.get("injector", {})},
+        ),
         NodeSpec("supervisor", "pkp_supervisor", "supervisor", supervisor),
     )
 
