@@ -57,14 +57,18 @@ def install_console() -> None:
         MARKER.write_text(wanted)
 
 
-def install_console_test() -> None:
-    """A hand for the browser and what makes requests up; and the browser itself, where this is root on Debian."""
+def install_console_test(browser: bool = True) -> None:
+    """A hand for the browser and what makes requests up.
+
+    Args:
+        browser: the browser as well, where this is root on Debian.
+    """
     marker, wanted = VENV / "openpkp-console-test", fingerprint()
     if not marker.is_file() or marker.read_text() != wanted:
         say("installing what the console's slow tests need (once)")
         install("console-test")
         marker.write_text(wanted)
-    if not any(map(shutil.which, BROWSERS)) and not apt_install("chromium"):
+    if browser and not any(map(shutil.which, BROWSERS)) and not apt_install("chromium"):
         say("without a browser: the tests of the page are skipped")
 
 

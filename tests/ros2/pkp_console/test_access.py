@@ -7,7 +7,7 @@ import pytest
 from tests.ros2.pkp_console.browser import DESK, TABLET, signed_in
 from tests.ros2.pkp_console.played import played
 
-pytestmark = [pytest.mark.slow, pytest.mark.ros]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.ros]
 RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
     "resultTypes": ["violations"],

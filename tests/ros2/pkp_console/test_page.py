@@ -11,7 +11,7 @@ import pytest
 from tests.ros2.pkp_console.browser import DESK, LONG_MS, PIN, SHORT_MS, TABLET
 
 ROOT = Path(__file__).resolve().parents[3]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from tests.ros2.pkp_console.browser import PIN, flows_no_more, hold, press, signed_in
 from tests.ros2.pkp_console.played import played
 
-pytestmark = [pytest.mark.slow, pytest.mark.ros]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.ros]
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def stop_and_go_on(page, pictures):
     page.keyboard.press("Space")
     page.wait_for_selector(".alarm.high")
     page.mouse.up()
-    page.wait_for_selector(".hold:disabled")
+    page.wait_for_selector(".hold:disabled:has-text('HOLD TO INJECT')")
     page.screenshot(path=str(pictures / "procedure_stop.png"))
     page.click(".alarm.high button")
     page.wait_for_selector(".alarm.high.seen")

@@ -32,7 +32,7 @@ from tests.ros2.pkp_console.browser import (
 )
 from tests.ros2.running import ROOT, need_ros
 
-pytestmark = [pytest.mark.slow, pytest.mark.ros]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.ros]
 L1 = 20
 STOPS = 8
 """Of its own accord the room stops where a test machine's processors were taken away; an operator leaves that many stops."""

@@ -8,7 +8,7 @@ import pytest
 from tests.ros2.pkp_console.browser import flows_no_more, hold, press, signed_in
 from tests.ros2.pkp_console.played import played
 
-pytestmark = [pytest.mark.slow, pytest.mark.ros]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.ros]
 
 
 @pytest.fixture

@@ -121,10 +121,11 @@ function holdable(): boolean {
 function drawHold(button: HoldButton, hint: HTMLElement): void {
   const ready = !button.element.disabled;
   const word = !linked() ? "nolink" : !ready ? "off" : button.held ? (snapshot()?.holding ? "held" : "pressing") : button.why;
-  const key = `${word} ${ready} ${document.documentElement.lang}`;
+  const held = ready && button.held;
+  const key = `${word} ${held} ${document.documentElement.lang}`;
   if (hint.dataset.shown === key) return;
   hint.dataset.shown = key;
-  fill(button.element, h("strong", null, t(button.held ? "hold.held" : "hold.button")), h("small", null, t("hold.keys")));
+  fill(button.element, h("strong", null, t(held ? "hold.held" : "hold.button")), h("small", null, t("hold.keys")));
   hint.textContent = t(`hold.${word}`);
 }
 
