@@ -23,12 +23,9 @@ from typing import Any
 import numpy as np
 from pkp_bringup.domain import loopback, own_domain
 
+from benchmarks import chromium
+
 ROOT = Path(__file__).resolve().parents[1]
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader",
-    "--enable-precise-memory-info",
-)  # fmt: skip
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PIN = "246813"
 SHOWN = ("room", "align", "inject", "room", "align")
 """What each of the clients shows."""
@@ -157,8 +154,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     """Everything, in one room."""
     from playwright.sync_api import sync_playwright
 
-    program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if program is None:
+    if chromium.program() is None:
         raise SystemExit("no Chromium here: apt-get install chromium")
     result: dict[str, Any] = {}
     with contextlib.ExitStack() as stack:
@@ -174,7 +170,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
         stack.enter_context(child(*room, environment=environment, awaits="ready"))
         address = line.split()[3]
         result["alone_share"] = busy_share(server.pid, 10.0)
-        browser = stack.enter_context(sync_playwright()).chromium.launch(executable_path=program, args=list(FLAGS))
+        browser = stack.enter_context(chromium.opened(stack.enter_context(sync_playwright())))
         if given.ct is not None:
             result["first_s"] = first_picture(browser, address, imported(given.ct, cases))
         pages = [signed_in(browser, address, "viewer", LISTEN) for _ in SHOWN]
@@ -208,7 +204,6 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
         pages[0].wait_for_timeout(8000)
         steps = np.diff(np.array(pages[0].evaluate(FRAMES), dtype=float))
         result["frame_ms"] = {"p50": float(np.percentile(steps, 50)), "p95": float(np.percentile(steps, 95))}
-        browser.close()
     return result
 
 

@@ -1,46 +1,28 @@
 """An operator's hand and eye on the page: headless Chromium through Playwright, with the room's newest snapshot at hand."""
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader")
-"""WebGL by SwiftShader; the page itself is put together without it, which takes a third of the time."""
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+from benchmarks import chromium
+
 LONG_MS, SHORT_MS = 300_000, 30_000
 PIN = "246813"
 DESK, TABLET = {"width": 1280, "height": 800}, {"width": 820, "height": 1180}
 NEWEST = "window.addEventListener('pkp:applied', (event) => { window.now = event.detail; });"
 
 
-def chromium():
-    """The browser's program; skips the test where none is installed."""
-    program = next((found for name in NAMES if (found := shutil.which(name))), None)
-    if program is None:
-        pytest.skip(f"no Chromium here (looked for {', '.join(NAMES)}): apt-get install chromium")
-    return program
-
-
 @contextmanager
 def opened_browser():
-    """Chromium, with WebGL drawn in software: behind the room's own processes, as the page of a real one is drawn elsewhere."""
+    """Chromium, behind the room's own processes: the page of a real room is drawn on another machine."""
     playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright here: pip install -e .[console-test]")
-    program = chromium()
-    with tempfile.TemporaryDirectory() as folder, playwright.sync_playwright() as driver:
-        behind = Path(folder) / "behind"
-        weak = "setpriv --bounding-set=-sys_nice" if shutil.which("setpriv") else ""
-        # as root it would raise some of its own processes above all others
-        behind.write_text(f'#!/bin/sh\nexec {weak} nice -n 10 {program} "$@"\n')
-        behind.chmod(0o700)
-        browser = driver.chromium.launch(executable_path=behind, args=list(FLAGS))
+    if chromium.program() is None:
+        pytest.skip(f"no Chromium here (looked for {', '.join(chromium.NAMES)}): apt-get install chromium")
+    with playwright.sync_playwright() as driver, chromium.opened(driver, niceness=10) as browser:
         yield browser
-        browser.close()
 
 
 @contextmanager
