@@ -168,6 +168,18 @@ class SimulatedArm:
         self.mode, self.stop_reason = ArmMode.RUNNING, ""
         self._forget()
 
+    def place(self, joints: ArrayLike) -> None:
+        """Stand where another simulator has the arm: (6,) rad. It follows nothing by itself from then on.
+
+        Raises:
+            CommandRefusedError: not six finite numbers.
+        """
+        there = np.array(joints, dtype=np.float64)
+        if there.shape != (6,) or not np.isfinite(there).all():
+            raise CommandRefusedError("joints to stand at are not six finite numbers", mode=self.mode.value)
+        self.mode, self._motor, self._link, self._speed = ArmMode.IDLE, there, there.copy(), np.zeros(6)
+        self._forget()
+
     def _forget(self) -> None:
         self._goal: FloatArray = self._motor.copy()
         self._from: FloatArray = self._motor.copy()

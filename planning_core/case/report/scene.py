@@ -12,9 +12,10 @@ import numpy as np
 import trimesh
 
 from planning_core.anatomy.surface import OpenSurfaceError, closed_surface
-from planning_core.case.exports import path_mesh
 from planning_core.case.report.canal import canal_at
-from planning_core.case.report.pictures import BODY, CANAL, DEFECT, IDEAL, OTHER, PATHS, Subject, best_paths
+from planning_core.case.report.colours import BODY, CANAL, DEFECT, IDEAL, OTHER, PATHS
+from planning_core.case.report.subject import Subject, best_paths
+from planning_core.case.surfaces import path_mesh
 from planning_core.geometry import DistanceField
 
 FACES = 6000

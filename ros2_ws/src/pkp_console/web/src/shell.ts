@@ -20,6 +20,7 @@ export class Shell {
   private readonly seat = h("div", { class: "seat" });
   private readonly phase = h("span", { class: "phase" });
   private seatShown = "";
+  private wasLatched = false;
   private leave: (() => void)[] = [];
 
   constructor(
@@ -113,8 +114,10 @@ export class Shell {
     const armed = this.armed;
     this.stop.disabled = !armed;
     const latched = armed && safety?.value.stop_latched;
-    fill(this.stop, latched ? t("stop.latched") : t("stop"), h("small", null, armed ? t("stop.keys") : t("stop.none")));
-    this.stop.title = armed ? t("stop.title") : t("stop.none_title");
+    fill(this.stop, latched ? t("stop.latched") : t("stop"), h("small", null, t(armed ? "stop.keys" : linked() ? "stop.none" : "stop.no_link")));
+    this.stop.title = t(armed ? "stop.title" : linked() ? "stop.none_title" : "alarm.link_lost");
+    if (this.wasLatched && !latched) fill(this.said); // what was said of the stop is over with it
+    this.wasLatched = Boolean(latched);
     this.link.className = `link ${linked() ? "good" : "bad"}`;
     this.link.textContent = linked() ? t("link.good") : t("link.bad", { s: Number.isFinite(silentMs()) ? Math.round(silentMs() / 1000) : "–" });
     this.phase.className = `phase${phase?.stale ? " stale" : ""}`;
@@ -125,17 +128,17 @@ export class Shell {
   }
 
   private drawSeat(now: Snapshot | null): void {
-    const key = JSON.stringify([now?.seat, chosen()]);
+    const key = JSON.stringify([now?.seat, now?.mine, chosen()]);
     if (key === this.seatShown) return;
     this.seatShown = key;
     const mine = me()!;
     const seat = now?.seat;
     if (!seat) return fill(this.seat);
-    const asking = seat.mine ? seat.asking : [];
+    const asking = now!.mine ? seat.asking : [];
     fill(
       this.seat,
-      seat.mine ? h("span", { class: "chip good" }, t("seat.mine")) : seat.holder ? h("span", { class: "chip" }, t("seat.held", { name: seat.holder.name })) : null,
-      mine.role === "operator" && !seat.mine
+      now!.mine ? h("span", { class: "chip good" }, t("seat.mine")) : seat.holder ? h("span", { class: "chip" }, t("seat.held", { name: seat.holder.name })) : null,
+      mine.role === "operator" && !now!.mine
         ? h("button", { type: "button", onclick: () => void this.take() }, seat.holder ? t("seat.ask") : t("seat.take"))
         : null,
       asking.map((a) =>
