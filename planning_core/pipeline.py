@@ -131,6 +131,7 @@ def walk(
         cement = kept(
             case, "cement", key, CementPlan, lambda: plan_cement(spine, level, configuration.cement, configuration.anatomy)
         )
+    defect = illustrator.ask("cemented", cement)
     with clock("paths"):
         trajectories = kept(
             case, "paths", key, TrajectoryPlan, lambda: plan_trajectories(spine, level, cement, ct, configuration.trajectory)
@@ -139,7 +140,7 @@ def walk(
         from planning_core.case.contents import Illustrated, fill
         from planning_core.case.report.subject import Subject
 
-        sliced = illustrator.ask("planned", cement, trajectories)
+        sliced = illustrator.ask("planned", trajectories)
         plan = make_plan(
             segmentation,
             spine,
@@ -150,7 +151,7 @@ def walk(
             labels_sha256=labels_sha256,
             warnings=ct.warnings if ct is not None else (FROM_MASKS,),
         )
-        subject = Subject(ct, segmentation, spine, cement, trajectories, bones.result())
+        subject = Subject(ct, segmentation, spine, cement, trajectories, bones.result().with_more(defect.result()))
         fill(case, subject, plan, request.identity, Illustrated(illustrator, dicom_seg, sliced))
     return plan
 

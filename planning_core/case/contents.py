@@ -64,4 +64,5 @@ def illustrated_here(subject: Subject, plan: Plan, identity: PatientIdentity | N
     here = Here(Illustrator())
     dicom_seg = here.ask("segmented", subject.ct, subject.segmentation, plan.labels_sha256, identity)
     here.ask("modelled", subject.spine, subject.cement.level).result()
-    return Illustrated(here, dicom_seg, here.ask("planned", subject.cement, subject.trajectories))
+    here.ask("cemented", subject.cement).result()
+    return Illustrated(here, dicom_seg, here.ask("planned", subject.trajectories))

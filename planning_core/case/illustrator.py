@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 from concurrent.futures import ThreadPoolExecutor
 
-import trimesh
-
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.segmentation import SpineSegmentation
 from planning_core.anatomy.vertebra import Spine
@@ -14,10 +12,10 @@ from planning_core.case.dicom_seg import make_dicom_seg
 from planning_core.case.plan import Plan
 from planning_core.case.report.drawings import Drawings, Overview, Slices, draw_overview, draw_slices, still_picture
 from planning_core.case.report.page import render
-from planning_core.case.report.scene import Part
+from planning_core.case.report.scene import Part, simple_bones, simple_cement
 from planning_core.case.report.sheet import sheet
-from planning_core.case.report.subject import Subject
-from planning_core.case.surfaces import bone_surfaces
+from planning_core.case.report.subject import Made, Subject
+from planning_core.case.surfaces import bone_surfaces, cement_surfaces
 from planning_core.cement.plan import CementPlan
 from planning_core.geometry.arrays import Float32Array
 from planning_core.imaging.identity import PatientIdentity
@@ -26,12 +24,14 @@ from planning_core.trajectory.plan import TrajectoryPlan
 
 
 class Illustrator:
-    """Is told what there is as it comes into being: ``segmented``, ``modelled``, ``planned``, ``reported``, in this order."""
+    """Is told what there is as it comes into being: ``segmented``, ``modelled``, ``cemented``, ``planned``, ``reported``."""
 
     _ct: CtVolume | None
     _segmentation: SpineSegmentation
     _spine: Spine
-    _bones: dict[str, trimesh.Trimesh]
+    _level: VertebraLevel
+    _made: Made
+    _cement: CementPlan
     _overview: Overview
     _subject: Subject
     _slices: Slices
@@ -46,15 +46,25 @@ class Illustrator:
         make_dicom_seg(segmentation, seed, source, identity).save_as(file, enforce_file_format=True)
         return file.getvalue()
 
-    def modelled(self, spine: Spine, level: VertebraLevel) -> dict[str, trimesh.Trimesh]:
+    def modelled(self, spine: Spine, level: VertebraLevel) -> Made:
         """The vertebrae's surfaces."""
-        self._spine, self._bones = spine, bone_surfaces(spine)
+        self._spine, self._level = spine, level
+        bones = bone_surfaces(spine)
+        self._made = Made(bones, simple_bones(spine, level, bones))
         self._overview = draw_overview(self._ct, self._segmentation, spine, level)
-        return self._bones
+        return self._made
 
-    def planned(self, cement: CementPlan, trajectories: TrajectoryPlan) -> None:
+    def cemented(self, cement: CementPlan) -> Made:
+        """The surfaces of body and defect."""
+        self._cement = cement
+        surfaces = cement_surfaces(self._spine.vertebrae[self._level], cement)
+        more = Made(surfaces, simple_cement(self._level, surfaces))
+        self._made = self._made.with_more(more)
+        return more
+
+    def planned(self, trajectories: TrajectoryPlan) -> None:
         """Draw the slices."""
-        self._subject = Subject(self._ct, self._segmentation, self._spine, cement, trajectories, self._bones)
+        self._subject = Subject(self._ct, self._segmentation, self._spine, self._cement, trajectories, self._made)
         self._slices = draw_slices(self._subject)
 
     def reported(

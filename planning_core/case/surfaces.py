@@ -22,15 +22,20 @@ def bone_surfaces(spine: Spine) -> dict[str, trimesh.Trimesh]:
     return {f"{v.value}_vertebra": _storable_surface(one.whole, one) for v, one in spine.vertebrae.items()}
 
 
-def planned_surfaces(target: Vertebra, cement: CementPlan, trajectories: TrajectoryPlan) -> dict[str, trimesh.Trimesh]:
-    """Closed surfaces in ct_lps mm by file name: the planned body, its ideal, the defect and the paths."""
+def cement_surfaces(target: Vertebra, cement: CementPlan) -> dict[str, trimesh.Trimesh]:
+    """Closed surfaces in ct_lps mm by file name: the planned body, its ideal and the defect."""
     surfaces = {
         f"{cement.level.value}_body": _storable_surface(target.body, target),
         f"{cement.level.value}_ideal_body": _storable_surface(cement.ideal, target),
     }
     if not cement.defect.is_empty:
         surfaces[f"{cement.level.value}_defect"] = storable(cement.defect)
-    return {**surfaces, **{f"path_{path.side.value}_{path.kind.value}": storable(path_mesh(path)) for path in trajectories.paths}}
+    return surfaces
+
+
+def path_surfaces(trajectories: TrajectoryPlan) -> dict[str, trimesh.Trimesh]:
+    """Closed surfaces of the paths in ct_lps mm, by file name."""
+    return {f"path_{path.side.value}_{path.kind.value}": storable(path_mesh(path)) for path in trajectories.paths}
 
 
 def _storable_surface(field: DistanceField, vertebra: Vertebra) -> trimesh.Trimesh:

@@ -11,10 +11,26 @@ import trimesh
 
 from planning_core.anatomy.segmentation import SpineSegmentation
 from planning_core.anatomy.vertebra import Spine, Vertebra
-from planning_core.case.surfaces import bone_surfaces, planned_surfaces, solid_of
+from planning_core.case.surfaces import bone_surfaces, cement_surfaces, path_surfaces, solid_of
 from planning_core.cement.plan import CementPlan
 from planning_core.imaging.volume import CtVolume
 from planning_core.trajectory.plan import Trajectory, TrajectoryPlan
+
+
+@attrs.frozen(eq=False)
+class Made:
+    """Surfaces in ct_lps mm, ahead of time.
+
+    Args:
+        surfaces: ``bone_surfaces`` and ``cement_surfaces``, by name. simple: some of them, and the canal, simplified for drawing.
+    """
+
+    surfaces: Mapping[str, trimesh.Trimesh] = attrs.field(factory=dict)
+    simple: Mapping[str, trimesh.Trimesh] = attrs.field(factory=dict)
+
+    def with_more(self, other: Made) -> Made:
+        """Both."""
+        return Made({**self.surfaces, **other.surfaces}, {**self.simple, **other.simple})
 
 
 @attrs.frozen(eq=False)
@@ -22,7 +38,7 @@ class Subject:
     """All that is drawn.
 
     Args:
-        bones: ``bone_surfaces`` of the spine, where they were made before.
+        made: what was made before of its surfaces and scene, by name; the rest is made when it is asked for.
     """
 
     ct: CtVolume | None
@@ -30,7 +46,7 @@ class Subject:
     spine: Spine
     cement: CementPlan
     trajectories: TrajectoryPlan
-    bones: Mapping[str, trimesh.Trimesh] | None = None
+    made: Made = attrs.field(factory=Made)
 
     @property
     def vertebra(self) -> Vertebra:
@@ -40,8 +56,10 @@ class Subject:
     @functools.cached_property
     def surfaces(self) -> dict[str, trimesh.Trimesh]:
         """By name, made once: the files and the scene hold the same ones."""
-        bones = bone_surfaces(self.spine) if self.bones is None else self.bones
-        return {**bones, **planned_surfaces(self.vertebra, self.cement, self.trajectories)}
+        made = self.made.surfaces
+        if not made:
+            made = {**bone_surfaces(self.spine), **cement_surfaces(self.vertebra, self.cement)}
+        return {**made, **path_surfaces(self.trajectories)}
 
     @functools.cached_property
     def defect(self) -> manifold3d.Manifold:
