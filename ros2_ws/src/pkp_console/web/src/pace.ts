@@ -1,7 +1,8 @@
-// How often the page is drawn: with every frame of the display where the machine keeps up; where it draws slowly (in software),
+// How often the page is drawn: thirty times a second where the machine keeps up; where it draws slowly (in software),
 // after each picture a rest longer than it took, so that what the room says is taken in at its full rate all the same.
 
 const FRAME_MS = 1000 / 60;
+const LEAST_MS = 1000 / 30 - FRAME_MS / 2;
 const RESTS = 2;
 const LONGEST_REST_MS = 400;
 
@@ -27,11 +28,12 @@ export class Pace {
     requestAnimationFrame(() => {
       this.asked = false;
       const began = performance.now();
+      this.restUntil = began + LEAST_MS;
       this.draw();
       // the display asks for the next frame when this one is on it
       requestAnimationFrame(() => {
         const now = performance.now();
-        this.restUntil = now + restAfter(now - began);
+        this.restUntil = Math.max(this.restUntil, now + restAfter(now - began));
       });
     });
   }
