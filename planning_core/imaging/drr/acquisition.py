@@ -34,7 +34,7 @@ class Acquisition(BaseModel):
     scatter_to_primary: float = Field(0.0, ge=0, description="scattered over unscattered, on average over the picture")
     scatter_mm: float = Field(60.0, gt=0, description="how far scatter spreads on the detector, one sigma; assumed")
     blur_mm: float = Field(0.0, ge=0, description="focal spot and detector, one sigma on the detector")
-    photons: float = Field(0.0, ge=0, description="unattenuated quanta per pixel; no noise where 0")
+    photons_mm2: float = Field(0.0, ge=0, description="unattenuated quanta per mm² of the detector; no noise where 0")
     collimator_mm: tuple[float, float, float, float] | None = Field(
         None, description="left, right, top, bottom edges on the detector from its middle"
     )
@@ -50,9 +50,9 @@ class Acquisition(BaseModel):
 
 
 FLUOROSCOPY = Acquisition(
-    spectrum=((40.0, 0.25), (60.0, 0.5), (80.0, 0.25)), scatter_to_primary=0.6, blur_mm=0.25, photons=4000.0
+    spectrum=((40.0, 0.25), (60.0, 0.5), (80.0, 0.25)), scatter_to_primary=0.6, blur_mm=0.25, photons_mm2=60_000.0
 )
-"""A plausible C-arm at 80 kV behind copper; three bins, assumed."""
+"""A plausible C-arm at 80 kV behind copper: three bins, 20 nGy a frame at the detector behind 20 cm of water; assumed."""
 
 
 @attrs.frozen(eq=False)
@@ -114,7 +114,8 @@ def _detected(primary: Float32Array, view: PinholeView, acquisition: Acquisition
         spread = ndi.gaussian_filter(arriving, acquisition.scatter_mm / spacing, mode="constant")
         share = acquisition.scatter_to_primary * float(arriving.mean()) / max(float(spread.mean()), 1e-12)
         arriving = arriving + spread * np.float32(share)
-    if acquisition.photons:
-        counted = rng.poisson(np.asarray(arriving, np.float64) * acquisition.photons)
-        arriving = (np.maximum(counted, 0.5) / acquisition.photons).astype(np.float32)
+    if acquisition.photons_mm2:
+        quanta = acquisition.photons_mm2 * float(spacing.prod())
+        counted = rng.poisson(np.asarray(arriving, np.float64) * quanta)
+        arriving = (np.maximum(counted, 0.5) / quanta).astype(np.float32)
     return np.maximum(arriving, np.float32(1e-12)), valid
