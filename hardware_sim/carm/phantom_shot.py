@@ -27,7 +27,7 @@ def phantom_shot(
     seed: int = 1,
 ) -> XrayImage:
     """The picture of the phantom by a true view in the frame ``phantom``; noise by so many quanta a pixel (none where 0)."""
-    pixels = np.stack(np.mgrid[: view.size[0], : view.size[1]], axis=-1).astype(float)
+    pixels = np.moveaxis(np.mgrid[: view.size[0], : view.size[1]], 0, -1).astype(float)
     ideal = pixels if distortion is None else distortion.ideal(pixels)
     ways, source = view.directions(ideal), view.source_mm
     path = _tube(ways, source)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 import numpy as np
 import scipy.ndimage as ndi
+from numpy.typing import ArrayLike
 from skimage.filters import threshold_otsu
 
 from planning_core.geometry.arrays import BoolArray, FloatArray, frozen, frozen_float64
@@ -17,12 +18,16 @@ NOISE_SIGMAS = 6.0
 SIZE_RATIO = 1.3
 
 
+def _mask(values: ArrayLike) -> BoolArray:
+    return frozen(values, np.bool_)
+
+
 @attrs.frozen(eq=False)
 class Shadows:
     """Balls' shadows. ``pixels``: (n, 2) row, column of their middles; ``large``: (n,) bool."""
 
     pixels: FloatArray = attrs.field(converter=frozen_float64)
-    large: BoolArray = attrs.field(converter=lambda values: frozen(values, np.bool_))
+    large: BoolArray = attrs.field(converter=_mask)
 
 
 def find_shadows(image: XrayImage, small_px: float, large_px: float) -> Shadows:
@@ -40,7 +45,8 @@ def find_shadows(image: XrayImage, small_px: float, large_px: float) -> Shadows:
         return Shadows(np.zeros((0, 2)), np.zeros(0, bool))
     bright = strong & (spots > 0.5 * threshold_otsu(spots[strong]))
     pieces, _ = ndi.label(bright)
-    pixels, large = [], []
+    pixels: list[FloatArray] = []
+    large: list[bool] = []
     for number, box in enumerate(ndi.find_objects(pieces), start=1):
         window = tuple(slice(max(s.start - 2, 0), s.stop + 2) for s in box)
         own = (pieces[window] == number) | (pieces[window] == 0)

@@ -75,7 +75,7 @@ class Distortion:
 
     def straightened(self, image: XrayImage) -> XrayImage:
         """The image as a pinhole would show it; what lies beyond its border counts as not exposed."""
-        at = self.seen(np.stack(np.mgrid[: image.view.size[0], : image.view.size[1]], axis=-1))
+        at = self.seen(np.moveaxis(np.mgrid[: image.view.size[0], : image.view.size[1]], 0, -1))
         at = np.moveaxis(at, -1, 0)
         pixels = ndi.map_coordinates(image.pixels, at, order=1, mode="nearest", output=np.float32)
         valid = ndi.map_coordinates(image.valid.astype(np.float32), at, order=1, mode="constant") > 0.99
@@ -211,13 +211,13 @@ def _solved(
 ) -> tuple[PinholeView, Distortion, float, FloatArray]:
     """View and distortion fitted to pairs, the rms of a bead in pixels, and the (11, 11) covariance of the unknowns."""
     turn, shift = view.camera_from_scene.rotation, view.camera_from_scene.translation_mm
-    start = [0, 0, 0, 0, 0, 0, view.source_to_detector_mm, view.intrinsic[1, 2], view.intrinsic[0, 2]]
-    start = np.array([*start, distortion.radial, distortion.spiral], np.float64)
+    own = view.source_to_detector_mm, view.intrinsic[1, 2], view.intrinsic[0, 2], distortion.radial, distortion.spiral
+    start = np.array([*np.zeros(6), *own])
     sign = np.sign(view.intrinsic[0, 0])
 
     def made(x: FloatArray) -> tuple[PinholeView, Distortion]:
-        own = Rotation.from_rotvec(x[:3]).as_matrix()
-        pose = RigidTransform.from_parts(CAMERA, PHANTOM, own @ turn, shift + x[3:6])
+        further = Rotation.from_rotvec(x[:3]).as_matrix()
+        pose = RigidTransform.from_parts(CAMERA, PHANTOM, further @ turn, shift + x[3:6])
         down, across = x[6] / view.pixel_spacing_mm[0], sign * x[6] / view.pixel_spacing_mm[1]
         k = [[across, 0, x[8]], [0, down, x[7]], [0, 0, 1]]
         bent = attrs.evolve(distortion, radial=float(x[9]), spiral=float(x[10]))
