@@ -28,6 +28,9 @@ class XrayRegistrationConfig(BaseModel):
     lead: float = Field(0.03, ge=0, lt=1, description="likeness by which the best leads any other result")
     min_likeness: float = Field(0.3, gt=0, lt=1, description="of every view; benchmarks/xray_registration.py")
     max_bound95_mm: float = Field(2.0, gt=0, description="of the error to expect in the bone's middle")
+    model_sigma_mm: float = Field(
+        0.1, ge=0, description="per axis, what projector and thick slices leave beside noise (benchmarks/xray_registration.py)"
+    )
     block_px: int = Field(
         10, ge=2, description="errors of the picture nearer than this belong together, in the finest level's pixels"
     )

@@ -7,10 +7,13 @@ vector over another is least squares, which Gauss and Newton's steps solve with 
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import numpy as np
 import scipy.fft
 import scipy.ndimage as ndi
+from numpy.typing import NDArray
 
 from planning_core.geometry import RigidTransform
 from planning_core.geometry.arrays import BoolArray, Float32Array, FloatArray
@@ -65,8 +68,8 @@ class Step:
     likeness: float
     normal: FloatArray
     pull: FloatArray
-    residual: FloatArray
-    slopes: FloatArray
+    residual: NDArray[Any]
+    slopes: NDArray[Any]
 
 
 def picture_around(

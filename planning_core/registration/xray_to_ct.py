@@ -23,6 +23,8 @@ from planning_core.xray.image import XrayImage
 
 DAMPING = 1e-3
 MOST_DAMPING = 1e3
+FAR_BEHIND = 2.0
+"""Leads by which a result is out of the race before the finest level."""
 BRIEF = 8
 """Iterations by which a start shows what it is worth."""
 
@@ -112,11 +114,13 @@ def register_to_xrays(
         followed = _distinct(found, middle, config.apart_mm)[: config.kept]
         found = [search.climbed(pose, search.pictures(pose, level), config.iterations, level) for pose, _ in followed]
         found.sort(key=lambda pair: -pair[1])
-        best = _distinct(found, middle, config.apart_mm)
-        if len(best) > 1:
-            lead = best[0][1] - best[1][1]
-        # what is far behind is not followed further; its distance stays the lead
-        found = [pair for pair in best if pair[1] > best[0][1] - 2 * config.lead]
+        found = _distinct(found, middle, config.apart_mm)
+        behind = [found[0][1] - score for _, score in found]
+        # what is far behind is not followed further, but has been seen
+        lead = min([lead, *(gap for gap in behind if gap > FAR_BEHIND * config.lead)])
+        found = [pair for pair, gap in zip(found, behind, strict=True) if gap <= FAR_BEHIND * config.lead]
+    if len(found) > 1:
+        lead = min(lead, found[0][1] - found[1][1])
     return search.judged(found[0][0], lead, start)
 
 
@@ -174,9 +178,9 @@ class _Search:
         steps = [self._step(picture, pose) for picture in pictures]
         score = float(np.mean([s.likeness for s in steps]))
         for _ in range(iterations):
-            normal, pull = sum(s.normal for s in steps), sum(s.pull for s in steps)
+            normal, pull = np.sum([s.normal for s in steps], axis=0), np.sum([s.pull for s in steps], axis=0)
             scale = np.diag(normal) + 1e-9 * np.trace(normal) * np.array([self.radius_mm**2] * 3 + [1.0] * 3) + 1e-12
-            move = np.linalg.solve(normal + damping * np.diag(scale), pull)
+            move: FloatArray = np.asarray(np.linalg.solve(normal + damping * np.diag(scale), pull), np.float64)
             far = float(np.hypot(np.linalg.norm(move[:3]) * self.radius_mm, np.linalg.norm(move[3:])))
             move *= min(1.0, self.config.search_mm / 2 / max(far, 1e-9))
             tried = self.moved(pose, move)
@@ -232,6 +236,7 @@ class _Search:
         own = inverse @ spread @ inverse
         to_scene = adjoint(RigidTransform.from_parts(pose.dst, pose.src, pose.rotation, pose.apply(self.middle)))
         out = to_scene @ own @ to_scene.T
+        out[3:, 3:] += self.config.model_sigma_mm**2 * np.eye(3)
         return np.asarray((out + out.T) / 2)
 
 

@@ -74,8 +74,8 @@ def read_view(header: Dataset, frame: int = 0) -> tuple[PinholeView, tuple[str, 
         raise MissingGeometryError(f"the image does not say how it was taken: no {', '.join(missing)}", missing=missing)
     spacing = tuple(float(v) for v in found["ImagerPixelSpacing"])
     size = int(header.Rows), int(header.Columns)
-    numbers = [float(found[name]) for name in list(found)[:4]]
-    view = PinholeView.isocentric(*numbers, size, (spacing[0], spacing[1]))
+    primary, secondary, detector, isocentre = (float(found[name]) for name in list(found)[:4])
+    view = PinholeView.isocentric(primary, secondary, detector, isocentre, size, (spacing[0], spacing[1]))
     return _laid_out(view, [str(v) for v in header.get("PatientOrientation", None) or []])
 
 

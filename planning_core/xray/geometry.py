@@ -131,7 +131,8 @@ class PinholeView:
         sign = -1.0 if from_detector_side else 1.0
         across, down = source_to_detector_mm / pixel_spacing_mm[1], source_to_detector_mm / pixel_spacing_mm[0]
         middle = (size[1] - 1) / 2, (size[0] - 1) / 2
-        return cls(pose, [[sign * across, 0, middle[0]], [0, down, middle[1]], [0, 0, 1]], size, pixel_spacing_mm)
+        k = np.array([[sign * across, 0.0, middle[0]], [0.0, down, middle[1]], [0.0, 0.0, 1.0]])
+        return cls(pose, k, size, pixel_spacing_mm)
 
     @classmethod
     def from_matrix(

@@ -18,7 +18,6 @@ from planning_core.xray.refusals import MissingGeometryError, UnknownGreyError, 
 
 Numbers3 = tuple[float, float, float]
 Row4 = tuple[float, float, float, float]
-PIXELS, VALID = "pixels", "valid"
 
 
 class Angles(BaseModel):
@@ -120,7 +119,7 @@ def read_picture(path: Path, frame: int | None = None) -> XrayImage:
 
 def write_xray(image: XrayImage, path: Path) -> None:
     """The image as NPZ with its geometry file beside it; ``read_xray`` gives it back as it was."""
-    np.savez_compressed(path, **{PIXELS: image.pixels, VALID: image.valid})
+    np.savez_compressed(path, pixels=image.pixels, valid=image.valid)
     said = {
         "frame": image.view.frame,
         "pixel_spacing_mm": image.view.pixel_spacing_mm,
@@ -141,8 +140,8 @@ def _pixels(path: Path) -> tuple[Float32Array, NDArray[np.bool_]]:
     try:
         if path.suffix.lower() == ".npz":
             with np.load(path, allow_pickle=False) as stored:
-                values = stored[PIXELS]
-                valid = stored.get(VALID, None)
+                values = stored["pixels"]
+                valid = stored.get("valid", None)
         else:
             from skimage.io import imread
 

@@ -75,3 +75,27 @@ class AmbiguousFrameError(AmbiguousError):
     """Several frames and none chosen. Carries ``frames``."""
 
     code = "ambiguous_frame"
+
+
+class CalibrationError(XrayError):
+    """A C-arm that cannot be calibrated from this picture of the bead phantom."""
+
+    code = "calibration"
+
+
+class TooFewShadowsError(CalibrationError):
+    """Carries ``found`` and ``needed``."""
+
+    code = "too_few_shadows"
+
+
+class PhantomNotFoundError(CalibrationError):
+    """The shadows are not this phantom's. Carries ``matched``, ``needed`` and ``found``."""
+
+    code = "phantom_not_found"
+
+
+class PoorCalibrationError(CalibrationError):
+    """The phantom's beads do not fit one pinhole. Carries ``rms_px`` or ``source_sigma_mm``, and ``limit``."""
+
+    code = "poor_calibration"

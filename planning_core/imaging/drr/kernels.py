@@ -229,12 +229,12 @@ def joseph_rows(flat, steps, size, ic, source, first, down, across, spacing, sta
             for part in range(2):
                 for plane in range(lowest if part == 0 else end, begin if part == 0 else highest):
                     a, b = at_a + plane * slope_a, at_b + plane * slope_b
-                    i, j = int(np.floor(a)), int(np.floor(b))
-                    fa, fb = a - i, b - j
-                    v00 = held(flat, i, j, plane, na, nb, step_a, step_b, step_c)
-                    v01 = held(flat, i + 1, j, plane, na, nb, step_a, step_b, step_c)
-                    v10 = held(flat, i, j + 1, plane, na, nb, step_a, step_b, step_c)
-                    v11 = held(flat, i + 1, j + 1, plane, na, nb, step_a, step_b, step_c)
+                    left, below = int(np.floor(a)), int(np.floor(b))
+                    fa, fb = a - left, b - below
+                    v00 = held(flat, left, below, plane, na, nb, step_a, step_b, step_c)
+                    v01 = held(flat, left + 1, below, plane, na, nb, step_a, step_b, step_c)
+                    v10 = held(flat, left, below + 1, plane, na, nb, step_a, step_b, step_c)
+                    v11 = held(flat, left + 1, below + 1, plane, na, nb, step_a, step_b, step_c)
                     near, far = v00 + fa * (v01 - v00), v10 + fa * (v11 - v10)
                     total += near + fb * (far - near)
                     if wanted:

@@ -78,7 +78,7 @@ def test_one_view_says_that_it_does_not_know_the_depth(patient):
     both = register_to_xrays(bone_volume(ct, mask), shot(patient, truth, ((0, 0), (90, 0))), truth)
     one = register_to_xrays(bone_volume(ct, mask), shot(patient, truth, ((0, 0),)), truth)
     error = one.error_at(one.middle_mm)
-    assert error.rms_mm > 3 * both.error_at(both.middle_mm).rms_mm
+    assert error.rms_mm > 2 * both.error_at(both.middle_mm).rms_mm
     assert abs(error.axes[:, 0] @ [0, 1, 0]) > 0.95  # along the beam
 
 

@@ -233,3 +233,17 @@ def test_images_without_contrast_or_of_another_size_are_refused():
         XrayImage(np.full((60, 80), np.nan), view_of())
     with pytest.raises(InvalidViewError):
         XrayImage(np.zeros((60, 81)), view_of())
+
+
+def test_an_enhanced_files_functional_groups_hold_the_geometry_too(xa):
+    header = pydicom.dcmread(xa)
+    shared, own = pydicom.Dataset(), pydicom.Dataset()
+    position, distance = pydicom.Dataset(), pydicom.Dataset()
+    position.PositionerPrimaryAngle, position.PositionerSecondaryAngle = 20.0, -10.0
+    distance.DistanceSourceToDetector, distance.DistanceSourceToIsocenter = 1000.0, 600.0
+    own.PositionerPositionSequence, shared.XRayGeometrySequence = [position], [distance]
+    for name in ("PositionerPrimaryAngle", "PositionerSecondaryAngle", "DistanceSourceToDetector", "DistanceSourceToPatient"):
+        delattr(header, name)
+    header.SharedFunctionalGroupsSequence, header.PerFrameFunctionalGroupsSequence = [shared], [own]
+    header.save_as(xa)
+    assert read_xray(xa).view.project(POINT) == pytest.approx(view_of().project(POINT), abs=1e-3)

@@ -7,8 +7,8 @@ import numpy as np
 import scipy.ndimage as ndi
 
 from planning_core.anatomy.body import Canal, ModelError, cut_body, find_canal_in
-from planning_core.anatomy.parts import name_parts
-from planning_core.anatomy.pedicles import measure_pedicles
+from planning_core.anatomy.parts import parts_of
+from planning_core.anatomy.pedicles import find_pedicles
 from planning_core.anatomy.shape_model.model import Anchors
 from planning_core.anatomy.shape_model.region import Region
 from planning_core.anatomy.shape_model.surface import vertex_normals
@@ -64,9 +64,9 @@ def find_anatomy(region: Region, mean: FloatArray, triangles: IntArray) -> Anato
         raise ModelError(f"the mean of {region.value} encloses no canal", level=region.value, step="canal")
     body = cut_body(whole, canal)
     normals = vertex_normals(mean, triangles)
-    parts = _parts(mean, normals, name_parts(whole, body, canal), whole.grid)
+    parts = _parts(mean, normals, parts_of(whole, body, canal), whole.grid)
     identity = RigidTransform.from_parts("ct_lps", "vertebra", np.eye(3), np.zeros(3))
-    pedicles = measure_pedicles(whole, canal, identity)
+    pedicles = find_pedicles(whole, canal, identity)
     if len(pedicles) < 2:
         raise ModelError(f"the mean of {region.value} has {len(pedicles)} pedicle(s)", level=region.value, step="pedicles")
     both = [pedicles[side] for side in (Side.LEFT, Side.RIGHT)]
