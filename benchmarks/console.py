@@ -1,7 +1,8 @@
 """The console in headless Chromium: first picture of a CT, from a topic to the page with five clients, memory, frame times.
 
-Light is the room here: ``benchmarks.scripted_room`` plays it in a process of its own. Frame times are those of software rendering
-and say little of a machine with a graphics card; they are shown apart and have no limit.
+Light is the room here: ``benchmarks.scripted_room`` plays it in a process of its own. A state counts as applied when the page holds it
+and whatever is drawn next shows it. How often the pages draw is that of software rendering, all five of them on this machine's
+processors, and says little of a machine with a graphics card: it is shown apart and has no limit.
 """
 
 from __future__ import annotations
@@ -22,19 +23,22 @@ from typing import Any
 import numpy as np
 from pkp_bringup.domain import loopback, own_domain
 
+from benchmarks import chromium
+
 ROOT = Path(__file__).resolve().parents[1]
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-    "--enable-precise-memory-info",
-)  # fmt: skip
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PIN = "246813"
-CLIENTS, RATE_HZ = 5, 30.0
+SHOWN = ("room", "align", "inject", "room", "align")
+"""What each of the clients shows."""
+RATE_HZ = 30.0
 FIRST_S, P99_MS, GROWTH = 4.0, 100.0, 0.05
-SETTLE_S = 15.0
+LEAST_S = 0.98 * RATE_HZ
+"""Two clocks that are not tied to one another lose a beat now and then."""
+SETTLE_S = 45.0
 LONG_MS = 300_000
 LISTEN = """
 window.delays = [];
+window.drawn = [];
+window.addEventListener("pkp:drawn", () => window.drawn.push(performance.now()));
 window.addEventListener("pkp:applied", (event) => {
   const seen = event.detail.topics.verification;
   if (!seen || seen.value.frame_number === window.lastFrame) return;
@@ -43,6 +47,7 @@ window.addEventListener("pkp:applied", (event) => {
   window.delays.push(Date.now() - (stamp.sec * 1000 + stamp.nanosec / 1e6));
 });
 """
+EMPTY = "window.delays.length = window.drawn.length = 0"
 FRAMES = """
 () => new Promise((done) => {
   const times = [];
@@ -149,8 +154,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     """Everything, in one room."""
     from playwright.sync_api import sync_playwright
 
-    program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if program is None:
+    if chromium.program() is None:
         raise SystemExit("no Chromium here: apt-get install chromium")
     result: dict[str, Any] = {}
     with contextlib.ExitStack() as stack:
@@ -166,15 +170,15 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
         stack.enter_context(child(*room, environment=environment, awaits="ready"))
         address = line.split()[3]
         result["alone_share"] = busy_share(server.pid, 10.0)
-        browser = stack.enter_context(sync_playwright()).chromium.launch(executable_path=program, args=list(FLAGS))
+        browser = stack.enter_context(chromium.opened(stack.enter_context(sync_playwright())))
         if given.ct is not None:
             result["first_s"] = first_picture(browser, address, imported(given.ct, cases))
-        pages = [signed_in(browser, address, "viewer", LISTEN) for _ in range(CLIENTS)]
+        pages = [signed_in(browser, address, "viewer", LISTEN) for _ in SHOWN]
+        for page, view in zip(pages, SHOWN, strict=True):
+            page.goto(f"{address}#/{view}")
+        pages[0].wait_for_timeout(SETTLE_S * 1000)
         for page in pages:
-            page.goto(f"{address}#/align")
-        time.sleep(SETTLE_S)
-        for page in pages:
-            page.evaluate("window.delays.length = 0")
+            page.evaluate(EMPTY)
         heap, resident = [heap_mb(p) for p in pages], resident_mb(server.pid)
         seconds = given.minutes * 60
         began, busy = time.monotonic(), busy_s(server.pid)
@@ -185,9 +189,14 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
         result["updates_s"] = min(len(d) for d in delays) / seconds
         every = np.concatenate(delays)
         result["delay_ms"] = {f"p{q:g}": float(np.percentile(every, q)) for q in (50, 95, 99)}
+        drawn = [float(p.evaluate("window.drawn.length")) / seconds for p in pages]
+        result["drawn_s"] = {
+            view: min(d for d, v in zip(drawn, SHOWN, strict=True) if v == view) for view in dict.fromkeys(SHOWN)
+        }
         for page in pages:
-            page.evaluate("window.delays.length = 0")
-        result["heap_growth"] = max(heap_mb(p) / before - 1 for p, before in zip(pages, heap, strict=True))
+            page.evaluate(EMPTY)
+        result["heap_mb"] = [[round(before, 2), round(heap_mb(p), 2)] for p, before in zip(pages, heap, strict=True)]
+        result["heap_growth"] = max(after / before - 1 for before, after in result["heap_mb"])
         result["server_growth"] = resident_mb(server.pid) / resident - 1
         for page in pages[1:]:
             page.context.close()
@@ -195,7 +204,6 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
         pages[0].wait_for_timeout(8000)
         steps = np.diff(np.array(pages[0].evaluate(FRAMES), dtype=float))
         result["frame_ms"] = {"p50": float(np.percentile(steps, 50)), "p95": float(np.percentile(steps, 95))}
-        browser.close()
     return result
 
 
@@ -205,7 +213,14 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str, bool | None]]:
     if "first_s" in result:
         found.append(("first slice picture", f"{result['first_s']:.2f} s", f"≤ {FIRST_S:g} s", result["first_s"] <= FIRST_S))
     delay = result["delay_ms"]
-    found.append((f"updates/s, the slowest of {CLIENTS} clients", f"{result['updates_s']:.1f}", f"{RATE_HZ:g}", None))
+    found.append(
+        (
+            f"updates/s, the slowest of {len(SHOWN)} clients",
+            f"{result['updates_s']:.1f}",
+            f"≥ {LEAST_S:g} of {RATE_HZ:g}",
+            result["updates_s"] >= LEAST_S,
+        )
+    )
     told = " / ".join(f"{delay[q]:.0f}" for q in ("p50", "p95", "p99"))
     found.append(("topic to applied state, p50 / p95 / p99", f"{told} ms", f"p99 ≤ {P99_MS:g} ms", delay["p99"] <= P99_MS))
     for key, name in (("heap_growth", "page's memory"), ("server_growth", "server's memory")):
@@ -213,7 +228,9 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str, bool | None]]:
     found.append(
         ("server's processor time, no page open", f"{result['alone_share']:.1%}", "< 3 % of a core", result["alone_share"] < 0.03)
     )
-    found.append((f"server's processor time, {CLIENTS} pages", f"{result['open_share']:.1%}", "", None))
+    found.append((f"server's processor time, {len(SHOWN)} pages", f"{result['open_share']:.1%}", "", None))
+    shown = ", ".join(f"{view} {rate:.0f}" for view, rate in result["drawn_s"].items())
+    found.append(("pictures/s of each view, the slowest (software)", shown, "", None))
     frame = result["frame_ms"]
     found.append(("frame in the room view, p50 / p95 (software)", f"{frame['p50']:.0f} / {frame['p95']:.0f} ms", "", None))
     return found
@@ -231,8 +248,9 @@ def main(argv: list[str] | None = None) -> int:
     if given.json:
         print(json.dumps(result))
     table = rows(result)
+    print(f"{len(SHOWN)} clients show: {', '.join(SHOWN)}; the room speaks {RATE_HZ:g} times a second")
     for name, value, wanted, good in table:
-        print(f"{name:<48} {value:>18}   {wanted:<18} {'' if good is None else 'met' if good else 'MISSED'}")
+        print(f"{name:<48} {value:>26}   {wanted:<18} {'' if good is None else 'met' if good else 'MISSED'}")
     return 0 if all(good is not False for *_, good in table) else 1
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 from installation.ros import prepare_ros
-from installation.system import ROOT, say
+from installation.system import ROOT, apt_install, say
 from installation.venv import VENV, fingerprint, install, prepare, prepare_room
 
 MARKER = VENV / "openpkp-console"
 PACKAGES = ROOT / "ros2_ws/src"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def prepare_console(words: list[str]) -> dict[str, str]:
@@ -40,10 +42,7 @@ def prepare_console_bench() -> dict[str, str]:
     """Environment of the console's benchmark: ROS, what the room needs, and a hand for the browser."""
     prepare_room()
     environment = prepare_console(["--ros"])
-    marker, wanted = VENV / "openpkp-console-test", fingerprint()
-    if not marker.is_file() or marker.read_text() != wanted:
-        install("console-test")
-        marker.write_text(wanted)
+    install_console_test()
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "launch"), environment["PYTHONPATH"]])
     return environment
 
@@ -56,6 +55,21 @@ def install_console() -> None:
         say("first start of the console: installing its libraries")
         install("console")
         MARKER.write_text(wanted)
+
+
+def install_console_test(browser: bool = True) -> None:
+    """A hand for the browser and what makes requests up.
+
+    Args:
+        browser: the browser as well, where this is root on Debian.
+    """
+    marker, wanted = VENV / "openpkp-console-test", fingerprint()
+    if not marker.is_file() or marker.read_text() != wanted:
+        say("installing what the console's slow tests need (once)")
+        install("console-test")
+        marker.write_text(wanted)
+    if browser and not any(map(shutil.which, BROWSERS)) and not apt_install("chromium"):
+        say("without a browser: the tests of the page are skipped")
 
 
 def running_domain() -> int | None:

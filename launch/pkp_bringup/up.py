@@ -23,6 +23,7 @@ from pkp_bringup.room import Room
 from planning_core.errors import InputError, PkpError
 
 if TYPE_CHECKING:
+    from pkp_simulation.hands import SimulatedHands
     from pkp_simulation.procedure import Subject
 
 FAILED_STATUS = 1
@@ -114,9 +115,11 @@ def _run(given: argparse.Namespace, folder: Path, asked: threading.Event) -> dic
             if console is not None:
                 _say(f"console at http://127.0.0.1:{console}/")
             if not given.auto:
+                look = _at_the_table(simulated, running)
                 _say("all nodes are active; Ctrl-C ends them")
                 while not asked.is_set():
                     room.watch(0.2)
+                    look()
                 _say("ending")
                 return None
             assert subject is not None
@@ -151,9 +154,27 @@ def _patient(given: argparse.Namespace, folder: Path, stack: ExitStack) -> tuple
     return subject, stack.enter_context(simulated_room(subject.ct, subject.series, field, given.seed, speed))
 
 
+def _at_the_table(simulated: SimulatedRoom | None, running: ExitStack) -> Callable[[], None]:
+    """Who does what the page has no button for; in a real room those are people."""
+    if simulated is None:
+        return lambda: None
+    from pkp_simulation.team import Team
+
+    hands = _hands(simulated)
+    running.callback(hands.close)
+    team = Team(hands, _say)
+    running.callback(team.end)
+    return team.look
+
+
+def _hands(simulated: SimulatedRoom) -> SimulatedHands:
+    from pkp_simulation.hands import SimulatedHands
+
+    return SimulatedHands(simulated.folder, simulated.carm, simulated.folder / "injector.control")
+
+
 def _carry_out(node: Any, room: Room, subject: Subject, simulated: SimulatedRoom, asked: threading.Event) -> dict[str, Any]:
     from pkp_simulation.auto import carry_out_and_compare
-    from pkp_simulation.hands import SimulatedHands
 
     def spin(seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
         done = room.clients.spin(seconds, lambda: until() or asked.is_set())
@@ -161,7 +182,7 @@ def _carry_out(node: Any, room: Room, subject: Subject, simulated: SimulatedRoom
             raise InterruptedByUserError("interrupted; the arm stands, nothing flows")
         return done
 
-    hands = SimulatedHands(simulated.folder, simulated.carm, simulated.folder / "injector.control")
+    hands = _hands(simulated)
     try:
         return carry_out_and_compare(node, spin, hands, subject, simulated.folder / "injector.truth", _say)
     finally:

@@ -1,12 +1,14 @@
 """The console's application on a case that was planned once, asked without a network; signed in as anybody."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.planning_core.case.conftest import planned  # noqa: F401
+from tests.ros2.pkp_console.browser import opened_browser
 
 PORT = 8765
 HOME = f"http://127.0.0.1:{PORT}"
@@ -18,6 +20,20 @@ def web():
     """Skips where the console's libraries are not installed."""
     for name in ("fastapi", "httpx", "argon2"):
         pytest.importorskip(name, reason="the console's libraries are not here: pip install -e .[console,console-test]")
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    """Where pictures of the page are kept: OPENPKP_ARTEFACTS, or a folder of the tests' own."""
+    folder = Path(os.environ.get("OPENPKP_ARTEFACTS") or tmp_path_factory.mktemp("pictures"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def browser():
+    with opened_browser() as opened:
+        yield opened
 
 
 class Hand:

@@ -120,3 +120,43 @@ def test_a_ct_becomes_a_case_and_the_same_ct_the_same_case(console, volume):
         assert facts["events"][-1]["by"] == "planner"
         assert {"ct", "thumbnail"} <= set(facts["files"])
     assert ids[1] == ids[2] != ids[0]
+
+
+def received(console, source, sha256="a" * 64, **more):
+    """What the ingest node says of a scan that was sent to it; the job that the console makes of it, ended."""
+    from pkp_console.app import listen_for_scans
+
+    listen_for_scans(console.desk)
+    for topic, value in more.items():
+        console.desk.live.put(topic, value)
+    console.desk.live.put("received", {"source": str(source), "ct_sha256": sha256})
+    for thread in threading.enumerate():
+        if thread.name.startswith("job-"):
+            thread.join(DEADLINE_S)
+    return [j for j in console.hand("viewer").get("/jobs").json() if j["by"] == "DICOM"]
+
+
+def test_a_scan_of_the_procedure_is_no_new_case(console, tmp_path):
+    (tmp_path / "1.dcm").write_bytes(b"no DICOM")
+    assert received(console, tmp_path, phase={"phase": 4}) == []
+    assert received(console, tmp_path / "gone", phase={"phase": 1}) == []
+    (job,) = received(console, tmp_path, phase={"phase": 1})
+    assert (job["state"], job["refusal"]["code"]) == ("refused", "unreadable")
+    assert list(console.desk.uploads.iterdir()) == []
+    assert (tmp_path / "1.dcm").exists()  # the run's own scan stays where it is
+
+
+@pytest.mark.slow
+def test_a_scan_that_was_sent_is_in_the_case_list_once(console, volume, tmp_path):
+    from planning_core.imaging.ingest import load_ct
+
+    wide = {"upload_bytes": 10**9, "unpacked_bytes": 10**9, "upload_files": 500}
+    object.__setattr__(console.desk.config, "__dict__", {**console.desk.config.__dict__, **wide})
+    for n, content in enumerate(volume[1]):
+        (tmp_path / f"{n}.dcm").write_bytes(content)
+    sha256 = load_ct(tmp_path).sha256
+    (job,) = received(console, tmp_path, sha256)
+    assert job["state"] == "done", str(job)
+    listed = [c["id"] for c in console.hand("viewer").get("/cases").json()]
+    assert job["result"] in listed
+    assert len(received(console, tmp_path, sha256)) == 1  # a console that starts anew hears it again

@@ -35,7 +35,7 @@ def test_a_page_gets_a_snapshot_and_then_only_what_is_newest(console):
     hand = console.hand("operator")
     with opened(hand) as socket:
         first = json.loads(socket.receive_text())
-        assert first["seat"]["mine"] is True
+        assert first["mine"] is True
         assert first["room"] == {"ros": False, "supervised": False}
         assert first["topics"] == {}
         for n in range(500):
@@ -95,3 +95,32 @@ def test_a_reader_waits_no_longer_than_it_must(web):
         return json.loads(live.as_json())["a"]["value"]
 
     assert asyncio.run(run()) == {"x": 1}
+
+
+def test_a_snapshot_is_made_once_for_all_pages_and_a_slow_one_gets_the_newest(web):
+    from pkp_console.broadcast import Broadcast
+    from pkp_console.live import LiveStore
+
+    async def run():
+        live, made = LiveStore(), []
+
+        def make():
+            made.append(len(made))
+            return f"{live.value('a')}"
+
+        broadcast = Broadcast(live, make, 1000.0)
+        live.put("a", {"n": 0})
+        seen, _ = await broadcast.newer(0)
+        for n in range(1, 6):
+            waiting = [asyncio.create_task(broadcast.newer(seen)) for _ in range(5)]
+            await asyncio.sleep(0)
+            await asyncio.to_thread(live.put, "a", {"n": n})
+            answers = await asyncio.gather(*waiting)
+            assert len(set(answers)) == 1  # all five got one and the same
+            seen, text = answers[0]
+            assert text == str({"n": n})
+        assert len(made) == seen  # never more than were given out
+        assert (await broadcast.newer(seen - 3))[0] >= seen  # three behind, none of which it is given
+        return True
+
+    assert asyncio.run(run())

@@ -2,27 +2,16 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.ros2.pkp_console.browser import DESK, LONG_MS, PIN, SHORT_MS, TABLET
+
 ROOT = Path(__file__).resolve().parents[3]
-FLAGS = ("--headless=new", "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-LONG_MS, SHORT_MS = 300_000, 30_000
-PIN = "246813"
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    """Where pictures are kept: OPENPKP_ARTEFACTS, or a folder of the test's own."""
-    folder = Path(os.environ.get("OPENPKP_ARTEFACTS", tmp_path_factory.mktemp("pictures")))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 
 @pytest.fixture(scope="module")
@@ -65,20 +54,13 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture
-def page():
-    playwright = pytest.importorskip("playwright.sync_api")
-    program = next((found for name in NAMES if (found := shutil.which(name))), None)
-    if program is None:
-        pytest.skip(f"no Chromium here (looked for {', '.join(NAMES)})")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=program, args=list(FLAGS))
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        page.set_default_timeout(SHORT_MS)
-        page.problems = []
-        page.on("pageerror", lambda error: page.problems.append(str(error)))
-        page.on("console", lambda said: page.problems.append(said.text) if "Content Security" in said.text else None)
-        yield page
-        browser.close()
+def page(browser):
+    page = browser.new_page(viewport=DESK)
+    page.set_default_timeout(SHORT_MS)
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.on("console", lambda said: page.problems.append(said.text) if "Content Security" in said.text else None)
+    return page
 
 
 def test_from_a_file_to_an_approved_plan(page, address, scan, pictures):
@@ -127,7 +109,7 @@ def test_from_a_file_to_an_approved_plan(page, address, scan, pictures):
     page.wait_for_selector(".revisions .chip.good")
     page.screenshot(path=pictures / "7_approved.png")
     assert page.is_disabled("button.stop")  # nothing runs that could be stopped, and it says so
-    page.set_viewport_size({"width": 820, "height": 1180})
+    page.set_viewport_size(TABLET)
     page.select_option("header select", "zh")
     page.wait_for_selector(".stage[data-ready]", timeout=LONG_MS)
     page.screenshot(path=pictures / "8_tablet_zh.png")

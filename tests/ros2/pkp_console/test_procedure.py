@@ -216,7 +216,7 @@ def test_handing_over_takes_the_switch_along(console, room):
         socket.send_text(word(at))
         spoken(socket, lambda s: room.hold.word() is not None)
         first.post("/seat/hand_over", {"to": second.session})
-        at = spoken(socket, lambda s: not s["seat"]["mine"])["at"]
+        at = spoken(socket, lambda s: not s["mine"])["at"]
         socket.send_text(word(at))
         spoken(socket, lambda s: room.hold.held_by() is None)
         assert not attrs.asdict(room.hold.word() or _let_go())["pressed"]

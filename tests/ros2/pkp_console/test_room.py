@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from tests.ros2.pkp_console.conftest import PINS
-from tests.ros2.running import ros_node, until
+from tests.ros2.running import need_ros, ros_node, until
 
 pytestmark = pytest.mark.ros
 
@@ -82,3 +82,15 @@ def test_topics_reach_the_socket_and_stop_the_supervisor(web, tmp_path):
         finally:
             child.terminate()
             assert child.wait(20) in (0, -15)
+
+
+@pytest.mark.parametrize("kind", ["ingest", "open_plan", "register", "check", "approach", "withdraw", "inject"])
+def test_how_long_a_goal_may_take_is_left_to_its_node(web, kind):
+    need_ros()
+    from pkp_console.goals import goal_of
+    from pkp_console.room import PlanPlace
+
+    facts = {"source": "/ct", "series": "", "case_path": "/case", "level": "L1", "side": "left", "epoch": 0, "volume_ml": 1.0}
+    facts |= {"mixed_ago_s": 240.0, "plan": PlanPlace("/case", "a" * 64, "L1", ("left",))}
+    _, _, goal = goal_of(kind, facts)
+    assert goal.timeout == 0.0  # a node rejects a goal that names more time than it gives

@@ -16,6 +16,8 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from pkp_console.api import cases, imports, people, planning, procedure, runs, socket
+from pkp_console.arrivals import Arrivals
+from pkp_console.broadcast import Broadcast
 from pkp_console.gate import Gate
 from pkp_console.guard import COOKIE, Desk
 from pkp_console.judging import RefusedMoveError
@@ -35,6 +37,7 @@ def make_app(desk: Desk, port: int) -> FastAPI:
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         shutil.rmtree(desk.uploads, ignore_errors=True)  # what a console left that ended in the middle
+        listen_for_scans(desk)
         yield
         desk.jobs.cancel_all()
         desk.judges.end()
@@ -42,6 +45,7 @@ def make_app(desk: Desk, port: int) -> FastAPI:
 
     app = FastAPI(title="OpenPKP console", openapi_url=None, docs_url=None, redoc_url=None, lifespan=life, redirect_slashes=False)
     app.state.desk = desk
+    app.state.broadcast = Broadcast(desk.live, lambda: socket.snapshot(desk), desk.config.snapshot_hz)
     for module in (people, cases, imports, planning, procedure, runs, socket):
         app.include_router(module.router)
     app.add_exception_handler(PkpError, _refused)
@@ -58,6 +62,15 @@ def make_app(desk: Desk, port: int) -> FastAPI:
     hosts = [f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")]
     app.add_middleware(Gate, hosts=hosts, json_bytes=desk.config.json_bytes, uploads={UPLOADS: desk.config.upload_bytes})
     return app
+
+
+def listen_for_scans(desk: Desk) -> None:
+    """From now on, and for what was received last before."""
+    arrivals = Arrivals(desk.config, desk.store, desk.jobs, desk.uploads, desk.live.value)
+    desk.live.when("received", arrivals.take)
+    before = desk.live.value("received")
+    if before is not None:
+        arrivals.take(before)
 
 
 def _status(error: PkpError) -> int:

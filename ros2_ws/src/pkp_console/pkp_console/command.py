@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"pkp: console at http://{config.host}:{port}/   (Ctrl-C ends it)", flush=True)
     serving = uvicorn.Config(
         make_app(desk, port), log_level="warning", access_log=False, server_header=False, date_header=False, ws_max_size=4096,
-        ws_max_queue=4, timeout_graceful_shutdown=2,
+        ws_max_queue=4, ws_per_message_deflate=False, timeout_graceful_shutdown=2,
     )  # fmt: skip
     uvicorn.Server(serving).run(sockets=[listening])
     return 0

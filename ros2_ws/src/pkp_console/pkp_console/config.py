@@ -30,5 +30,5 @@ class ConsoleConfig(BaseModel):
     imports_open: int = Field(4, ge=1, description="imports begun and not ended, all users together")
     plan_timeout_s: float = Field(600.0, gt=0)
     judges: int = Field(2, ge=1, description="cases whose paths can be moved at the same time; each costs about 1 GB")
-    snapshot_hz: float = Field(30.0, gt=0, le=60)
+    snapshot_hz: float = Field(60.0, gt=0, le=60)
     service_timeout_s: float = Field(2.0, gt=0, description="how long an answer of the supervisor is waited for")

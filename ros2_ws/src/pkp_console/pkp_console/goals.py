@@ -19,7 +19,6 @@ from pkp_console.plain import plain
 from pkp_console.refusals import BusyTaskError, NoSupervisorError
 from pkp_console.room import PlanPlace
 
-INGEST_S, PLAN_S, REGISTER_S, APPROACH_S, INJECT_S = 600.0, 600.0, 600.0, 120.0, 900.0
 WITHDRAW, CHECK = "withdraw", "check"
 FOLLOWED = ("asked", "running")
 
@@ -30,23 +29,23 @@ def reference(plan: PlanPlace) -> msg.PlanReference:
 
 
 def goal_of(kind: str, facts: dict[str, Any]) -> tuple[Any, str, Any]:
-    """Action, name and goal of what the operator asks for."""
+    """Action, name and goal of what the operator asks for. How long it may take is the node's to say, which knows its work."""
     if kind == "ingest":
-        return IngestCt, names.INGEST_CT, IngestCt.Goal(source=facts["source"], series=facts["series"], timeout=INGEST_S)
+        return IngestCt, names.INGEST_CT, IngestCt.Goal(source=facts["source"], series=facts["series"])
     if kind == "open_plan":
-        return PlanCase, names.PLAN_CASE, PlanCase.Goal(case_path=facts["case_path"], level=facts["level"], timeout=PLAN_S)
+        return PlanCase, names.PLAN_CASE, PlanCase.Goal(case_path=facts["case_path"], level=facts["level"])
     plan = reference(facts["plan"])
     if kind in ("register", CHECK):
         purpose = Register.Goal.CHECK if kind == CHECK else Register.Goal.REGISTER
-        return Register, names.REGISTER, Register.Goal(purpose=purpose, plan=plan, method="plate", timeout=REGISTER_S)
+        return Register, names.REGISTER, Register.Goal(purpose=purpose, plan=plan, method="plate")
     side, epoch = facts["side"], facts["epoch"]
     if kind == "inject":
         mixed = time.time_ns() - int(facts["mixed_ago_s"] * 1e9)
-        goal = Inject.Goal(plan=plan, side=side, epoch=epoch, volume=cubic_metres(facts["volume_ml"]), timeout=INJECT_S)
+        goal = Inject.Goal(plan=plan, side=side, epoch=epoch, volume=cubic_metres(facts["volume_ml"]))
         goal.mixed_at = Time(sec=mixed // 10**9, nanosec=mixed % 10**9)
         return Inject, names.INJECT, goal
     purpose = Approach.Goal.WITHDRAW if kind == WITHDRAW else Approach.Goal.APPROACH
-    return Approach, names.APPROACH, Approach.Goal(purpose=purpose, plan=plan, side=side, epoch=epoch, timeout=APPROACH_S)
+    return Approach, names.APPROACH, Approach.Goal(purpose=purpose, plan=plan, side=side, epoch=epoch)
 
 
 class Goals:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -32,6 +33,7 @@ class LiveStore:
         self._lock = threading.Lock()
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self._pages = 0
+        self._hearers: dict[str, Callable[[dict[str, Any]], object]] = {}
         self.watched = threading.Event()
         self.frames = Frames()
         self.version = 0
@@ -43,6 +45,12 @@ class LiveStore:
             before = self._held.get(topic)
             self._held[topic] = Reading(value, text, reading_s, 1 if before is None else before.count + 1)
         self.touch()
+        if topic in self._hearers:
+            self._hearers[topic](value)
+
+    def when(self, topic: str, hearer: Callable[[dict[str, Any]], object]) -> None:
+        """Have somebody told of each value of a topic that the store takes, in the thread that brings it: it must be quick."""
+        self._hearers[topic] = hearer
 
     def touch(self) -> None:
         """Something else that the page shows has changed."""

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pkp_console.broadcast import Broadcast
 from pkp_console.guard import COOKIE, Desk
 from pkp_console.hold import Press
 from pkp_console.refusals import ConsoleError
@@ -20,7 +21,6 @@ from pkp_console.users import Role
 router = APIRouter()
 PROTOCOL = "pkp.live"
 TOKEN_PREFIX = "csrf."
-HEARTBEAT_S = 0.2
 SLOWEST_S = 10.0
 
 
@@ -79,12 +79,11 @@ async def live(socket: WebSocket) -> None:
 
 
 async def _tell(socket: WebSocket, desk: Desk, session: Session) -> None:
-    period = 1.0 / desk.config.snapshot_hz
+    broadcast: Broadcast = socket.app.state.broadcast
+    seen = 0
     while True:
-        seen, began = desk.live.version, time.monotonic()
-        await asyncio.wait_for(socket.send_text(snapshot(desk, session)), SLOWEST_S)
-        await asyncio.sleep(max(0.0, period - (time.monotonic() - began)))
-        await desk.live.changed(seen, HEARTBEAT_S)
+        seen, shared = await broadcast.newer(seen)
+        await asyncio.wait_for(socket.send_text(of_session(shared, desk, session)), SLOWEST_S)
 
 
 async def _hear(socket: WebSocket, desk: Desk, session: Session) -> None:
@@ -109,19 +108,23 @@ def _press(desk: Desk, session: Session, word: HoldWord) -> None:
         desk.room.hold.release(session.id, word.grip)
 
 
-def snapshot(desk: Desk, session: Session) -> str:
-    """Everything the page shows of now, as JSON."""
-    held = desk.seat.shown()
-    holder = held["holder"]
-    mine = isinstance(holder, dict) and holder["session"] == session.id
+def snapshot(desk: Desk) -> str:
+    """Everything that every page shows of now, as JSON."""
     now = time.monotonic()
     rest: dict[str, Any] = {
         "version": desk.live.version,
         "at": now,
         "frames": desk.live.frames.shown(now),
         "jobs": desk.jobs.shown(),
-        "seat": {**held, "mine": mine},
+        "seat": desk.seat.shown(),
         "room": {"ros": desk.room.ros, "supervised": desk.room.supervised},
-        "holding": desk.room.hold.held_by() == session.id,
     }
     return f'{{"topics":{desk.live.as_json()},{json.dumps(rest)[1:]}'
+
+
+def of_session(shared: str, desk: Desk, session: Session) -> str:
+    """A snapshot with what only one page's session shows: whether it has the console, and whether its thumb is on the switch."""
+    holder = desk.seat.holder()
+    mine = holder is not None and holder.id == session.id
+    own = {"mine": mine, "holding": desk.room.hold.held_by() == session.id}
+    return f"{shared[:-1]},{json.dumps(own)[1:]}"

@@ -95,6 +95,7 @@ export class AlarmBar {
   }
 
   private play(): void {
+    if (document.hidden) this.draw(); // a page in the background is not drawn, but heard
     const sound = this.sound;
     if (!this.sounding || !sound || sound.state !== "running" || performance.now() < this.nextAt) return;
     const burst = BURSTS[this.sounding];

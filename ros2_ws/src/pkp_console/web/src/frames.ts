@@ -1,7 +1,7 @@
 // The tree of frames: where one is in another, from the newest transforms.
 
 import { Matrix4, Quaternion, Vector3 } from "three";
-import { frames } from "./live";
+import { behindMs, frames } from "./live";
 
 export const LOST_MS = 500;
 const ONE = new Vector3(1, 1, 1);
@@ -17,7 +17,7 @@ export function node(name: string): Node | null {
   const row = frames()[name];
   if (!row) return null;
   const [parent, x, y, z, qx, qy, qz, qw, age] = row;
-  return { parent, pose: new Matrix4().compose(new Vector3(x, y, z), new Quaternion(qx, qy, qz, qw), ONE), age };
+  return { parent, pose: new Matrix4().compose(new Vector3(x, y, z), new Quaternion(qx, qy, qz, qw), ONE), age: age < 0 ? age : age + behindMs() };
 }
 
 /** From a frame up to its root: T_root_frame, the root's name, and the oldest age on the way. */

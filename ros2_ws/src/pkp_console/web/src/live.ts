@@ -2,6 +2,7 @@
 // the socket is silent, and what is older than its limit is stale.
 
 import { me } from "./api";
+import { Pace } from "./pace";
 
 export interface Reading {
   value: Record<string, any>;
@@ -23,7 +24,9 @@ export interface Snapshot {
   version: number;
   topics: Record<string, Reading>;
   jobs: Job[];
-  seat: { holder: { session: string; name: string } | null; asking: { session: string; name: string }[]; mine: boolean };
+  seat: { holder: { session: string; name: string } | null; asking: { session: string; name: string }[] };
+  /** Whether this page's session has the console. */
+  mine: boolean;
   room: { ros: boolean; supervised: boolean };
   /** Server's clock at which it was made; a hold-to-run press carries it back. */
   at: number;
@@ -41,6 +44,7 @@ export interface Moment {
 
 const RETRY_MS = 1000;
 const BEAT_MS = 1000;
+const AGES_MS = 250;
 export const STALE_MS = 1500;
 type Listener = (now: Snapshot | null) => void;
 
@@ -49,7 +53,6 @@ let newest: Snapshot | null = null;
 let heardAt = 0;
 let beats = 0;
 let wanted = false;
-let drawn = false;
 let replayed: Moment | null = null;
 const listeners = new Set<Listener>();
 
@@ -66,8 +69,11 @@ export function reading(topic: string): (Reading & { stale: boolean }) | null {
   return { ...held, age_ms: age, stale: age > STALE_MS };
 }
 
-/** Transforms with their ages as of now; of the record while one is replayed. */
+/** Transforms with their ages as the server knew them; of the record while one is replayed. */
 export const frames = (): Record<string, FrameRow> => (replayed ?? newest)?.frames ?? {};
+
+/** By how much a transform is older by now than its row says, ms. */
+export const behindMs = (): number => (replayed ? 0 : silentMs());
 
 /** Seconds that curves are drawn over: of the record while one is replayed. */
 export const clock = (): number => (replayed ? replayed.replay : performance.now() / 1000);
@@ -90,16 +96,18 @@ export function listen(listener: Listener): () => void {
   return () => listeners.delete(listener);
 }
 
-/** Tell everybody, once per frame of the display however many snapshots came. */
-function tell(): void {
-  if (drawn) return;
-  drawn = true;
-  requestAnimationFrame(() => {
-    drawn = false;
-    for (const listener of [...listeners]) listener(newest);
-    if (newest) window.dispatchEvent(new CustomEvent("pkp:applied", { detail: newest }));
-  });
+/** A newer state is applied, drawn or not: who measures or waits for a state listens to this. */
+function applied(): void {
+  window.dispatchEvent(new CustomEvent("pkp:applied", { detail: newest }));
 }
+
+const pace = new Pace(() => {
+  for (const listener of [...listeners]) listener(newest);
+  window.dispatchEvent(new CustomEvent("pkp:drawn"));
+});
+
+/** Tell everybody who draws. */
+const tell = (): void => pace.ask();
 
 export function connect(): void {
   wanted = true;
@@ -109,6 +117,7 @@ export function connect(): void {
   ours.onmessage = (event) => {
     newest = JSON.parse(event.data as string) as Snapshot;
     heardAt = performance.now();
+    applied();
     tell();
   };
   ours.onclose = () => {
@@ -126,7 +135,5 @@ export function disconnect(): void {
   heardAt = 0;
 }
 
-setInterval(() => {
-  send({ beat: ++beats });
-  tell(); // ages grow
-}, BEAT_MS);
+setInterval(() => send({ beat: ++beats }), BEAT_MS);
+setInterval(tell, AGES_MS); // ages grow

@@ -20,6 +20,8 @@ export class Shell {
   private readonly seat = h("div", { class: "seat" });
   private readonly phase = h("span", { class: "phase" });
   private seatShown = "";
+  private shown = "";
+  private wasLatched = false;
   private leave: (() => void)[] = [];
 
   constructor(
@@ -73,7 +75,7 @@ export class Shell {
       this.said,
       h("footer", null, t("disclaimer")),
     );
-    this.seatShown = "";
+    this.seatShown = this.shown = "";
     this.close();
     fill(this.said); // what was said belonged to the page before
     player.show();
@@ -108,34 +110,39 @@ export class Shell {
   }
 
   private draw(now: Snapshot | null): void {
-    const safety = now?.topics.safety;
     const phase = reading("phase");
     const armed = this.armed;
+    const latched = armed && Boolean(now?.topics.safety?.value.stop_latched);
+    const silent = linked() || !Number.isFinite(silentMs()) ? "–" : Math.round(silentMs() / 1000);
+    const key = JSON.stringify([armed, latched, linked(), silent, phase?.value.phase, phase?.value.side, phase?.stale, this.names.length, chosen()]);
+    this.drawSeat(now);
+    if (key === this.shown) return; // what is written anew is painted anew, and this is seen thirty times a second
+    this.shown = key;
     this.stop.disabled = !armed;
-    const latched = armed && safety?.value.stop_latched;
-    fill(this.stop, latched ? t("stop.latched") : t("stop"), h("small", null, armed ? t("stop.keys") : t("stop.none")));
-    this.stop.title = armed ? t("stop.title") : t("stop.none_title");
+    fill(this.stop, t(latched ? "stop.latched" : "stop"), h("small", null, t(armed ? "stop.keys" : linked() ? "stop.none" : "stop.no_link")));
+    this.stop.title = t(armed ? "stop.title" : linked() ? "stop.none_title" : "alarm.link_lost");
+    if (this.wasLatched && !latched) fill(this.said); // what was said of the stop is over with it
+    this.wasLatched = latched;
     this.link.className = `link ${linked() ? "good" : "bad"}`;
-    this.link.textContent = linked() ? t("link.good") : t("link.bad", { s: Number.isFinite(silentMs()) ? Math.round(silentMs() / 1000) : "–" });
+    this.link.textContent = linked() ? t("link.good") : t("link.bad", { s: silent });
     this.phase.className = `phase${phase?.stale ? " stale" : ""}`;
     const name = this.names[phase?.value.phase];
     const side = phase?.value.side ? ` · ${term("side", phase.value.side)}` : "";
     this.phase.textContent = phase && name ? `${t("phase")}: ${term("phase", name)}${side}` : "";
-    this.drawSeat(now);
   }
 
   private drawSeat(now: Snapshot | null): void {
-    const key = JSON.stringify([now?.seat, chosen()]);
+    const key = JSON.stringify([now?.seat, now?.mine, chosen()]);
     if (key === this.seatShown) return;
     this.seatShown = key;
     const mine = me()!;
     const seat = now?.seat;
     if (!seat) return fill(this.seat);
-    const asking = seat.mine ? seat.asking : [];
+    const asking = now!.mine ? seat.asking : [];
     fill(
       this.seat,
-      seat.mine ? h("span", { class: "chip good" }, t("seat.mine")) : seat.holder ? h("span", { class: "chip" }, t("seat.held", { name: seat.holder.name })) : null,
-      mine.role === "operator" && !seat.mine
+      now!.mine ? h("span", { class: "chip good" }, t("seat.mine")) : seat.holder ? h("span", { class: "chip" }, t("seat.held", { name: seat.holder.name })) : null,
+      mine.role === "operator" && !now!.mine
         ? h("button", { type: "button", onclick: () => void this.take() }, seat.holder ? t("seat.ask") : t("seat.take"))
         : null,
       asking.map((a) =>

@@ -6,13 +6,14 @@ import { fill, h } from "../dom";
 import { LOST_MS, between, toRoot } from "../frames";
 import { clock, listen, reading } from "../live";
 import type { Plan } from "../plan";
-import { pathOf, planInHand, side } from "../procedure";
+import { latched, pathOf, planInHand, side } from "../procedure";
 import { type Seen, seenGuide } from "../pose";
 import type { Shell } from "../shell";
 import { number, t, term } from "../words";
 import { Controls } from "./controls";
 
 const STATES = ["not_verified", "holding", "verified", "lost"];
+const LOST = STATES.indexOf("lost");
 const NS = "http://www.w3.org/2000/svg";
 const SCALES = [2, 5, 20, 80];
 const RADIUS = 180;
@@ -67,9 +68,22 @@ function lifted(): number | null {
   return (root === "world" ? place.z : place.length()) * 1000;
 }
 
+/** What the lamp says. Green is only what the verification said a moment ago of the plan and side in hand, while nothing is stopped. */
+function lampWord(): string {
+  const [v, safety, phase] = ["verification", "safety", "phase"].map(reading);
+  if (!v) return "none";
+  if (v.stale || !safety || safety.stale || !phase || phase.stale) return "stale";
+  if (latched()) return "stopped";
+  const word = STATES[v.value.state] ?? "stale";
+  if (word !== "verified") return word;
+  if (v.age_ms > LOST_MS) return "stale";
+  const mine = v.value.side === side() && v.value.plan?.plan_hash === phase.value.plan?.plan_hash;
+  return mine ? word : "not_verified";
+}
+
 function drawLamp(lamp: HTMLElement): void {
   const v = reading("verification");
-  const word = !v ? "none" : v.stale ? "stale" : STATES[v.value.state];
+  const word = lampWord();
   const share = v && !v.stale ? Math.min(1, (v.value.held ?? 0) / (v.value.hold_required || 1)) : 0;
   const key = `${word} ${share.toFixed(2)} ${document.documentElement.lang}`;
   if (lamp.dataset.shown === key) return;
@@ -80,7 +94,7 @@ function drawLamp(lamp: HTMLElement): void {
 
 function drawNumbers(box: HTMLElement, seen: Seen | null): void {
   const v = reading("verification");
-  const good = v && !v.stale && v.value.state !== 3 ? v.value : null;
+  const good = v && !v.stale && v.value.state !== LOST ? v.value : null;
   const mm = (x: number | null | undefined): string => (x === null || x === undefined ? "–" : number(x * 1000, 1));
   const degrees = good?.angle_error === null || good?.angle_error === undefined ? "–" : number((good.angle_error * 180) / Math.PI, 1);
   const rows: [string, string, string][] = [

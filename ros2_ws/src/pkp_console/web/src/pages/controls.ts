@@ -4,9 +4,10 @@ import { ask, get, me, post } from "../api";
 import { fill, h } from "../dom";
 import { linked, reading, replaying, snapshot } from "../live";
 import type { CaseLine } from "../plan";
-import { type Workflow, epoch, latched, side, workflow } from "../procedure";
+import { type Workflow, epoch, latched, planInHand, side, workflow } from "../procedure";
 import type { Shell } from "../shell";
 import { number, t, term } from "../words";
+import { approveDialog } from "./revisions";
 
 const FOLLOWED = ["asked", "running"];
 
@@ -38,7 +39,7 @@ export class Controls {
     const facts = [phase?.value.phase, phase?.value.stopped_in, phase?.value.side, phase?.value.sides_done, phase?.value.waits_for, phase?.value.plan?.plan_hash];
     const more = [safety?.value.stop_latched, safety?.value.acknowledged, safety?.value.registration_checked, safety?.value.reason, safety?.value.epoch];
     const doing = [task?.kind, task?.state, task?.stage, task?.error_msg, Math.round((task?.feedback?.distance_left ?? 0) * 1000)];
-    const may = [linked(), snapshot()?.seat.mine, replaying(), Boolean(this.flow), phase?.stale];
+    const may = [linked(), snapshot()?.mine, replaying(), Boolean(this.flow), phase?.stale];
     const key = JSON.stringify([facts, more, doing, may, document.documentElement.lang]);
     if (key === this.shown) return;
     if (this.element.contains(document.activeElement) && document.activeElement instanceof HTMLSelectElement) return;
@@ -49,7 +50,7 @@ export class Controls {
   }
 
   private get may(): boolean {
-    return linked() && !replaying() && me()!.role === "operator" && Boolean(snapshot()?.seat.mine);
+    return linked() && !replaying() && !reading("phase")?.stale && me()!.role === "operator" && Boolean(snapshot()?.mine);
   }
 
   private content(flow: Workflow, phase: Record<string, any>, safety: Record<string, any>, task: Record<string, any> | undefined) {
@@ -60,7 +61,7 @@ export class Controls {
       h("p", { class: "now" }, h("strong", null, term("phase", name)), phase.side ? ` · ${term("side", phase.side)}` : "", (phase.sides_done as string[]).length ? h("span", { class: "soft small" }, ` · ${t("controls.done", { sides: (phase.sides_done as string[]).map((s) => term("side", s)).join(", ") })}`) : null),
       latched() ? this.stopped(flow, phase, safety, busy) : this.onwards(flow, phase, busy),
       task ? this.doing(task, busy) : null,
-      this.may ? null : h("p", { class: "soft small" }, replaying() ? t("controls.replay") : t("controls.may_not")),
+      this.may ? null : h("p", { class: "soft small" }, t(replaying() ? "controls.replay" : linked() && !reading("phase")?.stale ? "controls.may_not" : "controls.silent")),
     ];
   }
 
@@ -92,7 +93,14 @@ export class Controls {
     if (name === "approve") {
       const hash = phase.plan.plan_hash as string;
       const held = this.cases.find((c) => (phase.plan.case_path as string).endsWith(`/${c.id}`));
-      return h("p", null, held ? h("a", { class: "button", href: `#/case/${held.id}` }, t("goal.approve", { hash: hash.slice(0, 12) })) : t("goal.elsewhere"));
+      if (!held) return h("p", null, t("goal.elsewhere"));
+      const signed = !(phase.waits_for as string[]).includes("plan approved");
+      return h(
+        "p",
+        { class: "row wrap" },
+        h("a", { class: "button", href: `#/case/${held.id}` }, t("goal.look_at", { hash: hash.slice(0, 12) })),
+        this.button("goal.approve", t("approve.button"), () => this.approve(), { off: busy || signed }),
+      );
     }
     if (name === "register") return this.button("goal.register", t("goal.register"), () => post("/room/goals/register", at), { off: busy });
     if (name === "approach") return this.button("goal.approach", t("goal.approach", { side: term("side", side()) }), () => post("/room/goals/approach", here), { off: busy });
@@ -101,6 +109,12 @@ export class Controls {
     if (name === "verify") return h("p", null, h("a", { class: "button", href: "#/align" }, t("goal.look")));
     if (name === "inject") return h("p", null, h("a", { class: "button", href: "#/inject" }, t("goal.inject_view")));
     return null;
+  }
+
+  /** With the same words, hash and PIN as beside the plan's pictures. */
+  private async approve(): Promise<void> {
+    const held = await planInHand();
+    if (held?.case_id) approveDialog(this.shell, held.case_id, held.plan, () => undefined);
   }
 
   private ofCase(key: string, go: (c: CaseLine) => Promise<unknown>, busy: boolean, fits: (c: CaseLine) => boolean) {

@@ -114,17 +114,18 @@ export function injectPage(shell: Shell): () => void {
 function holdable(): boolean {
   const v = reading("injector");
   const phase = reading("phase");
-  const mine = me()!.role === "operator" && Boolean(snapshot()?.seat.mine);
+  const mine = me()!.role === "operator" && Boolean(snapshot()?.mine);
   return mine && linked() && !replaying() && !latched() && phase?.value.phase === INJECT && Boolean(v && !v.stale && HOLDABLE.includes(v.value.state) && v.value.side === side());
 }
 
 function drawHold(button: HoldButton, hint: HTMLElement): void {
   const ready = !button.element.disabled;
-  const word = !ready ? "off" : button.held ? (snapshot()?.holding ? "held" : "pressing") : button.why;
-  const key = `${word} ${ready} ${document.documentElement.lang}`;
+  const word = !linked() ? "nolink" : !ready ? "off" : button.held ? (snapshot()?.holding ? "held" : "pressing") : button.why;
+  const held = ready && button.held;
+  const key = `${word} ${held} ${document.documentElement.lang}`;
   if (hint.dataset.shown === key) return;
   hint.dataset.shown = key;
-  fill(button.element, h("strong", null, t(button.held ? "hold.held" : "hold.button")), h("small", null, t("hold.keys")));
+  fill(button.element, h("strong", null, t(held ? "hold.held" : "hold.button")), h("small", null, t("hold.keys")));
   hint.textContent = t(`hold.${word}`);
 }
 
@@ -199,7 +200,7 @@ class Arming {
     const doses = plan ? [...new Set(plan.paths.map((p) => p.side))].length : 1;
     const task = reading("task")?.value;
     const busy = ["asked", "running"].includes(task?.state);
-    const may = phase?.phase === INJECT && !latched() && me()!.role === "operator" && Boolean(snapshot()?.seat.mine) && !replaying() && !busy;
+    const may = phase?.phase === INJECT && !latched() && me()!.role === "operator" && Boolean(snapshot()?.mine) && !replaying() && !busy;
     const key = JSON.stringify([phase?.phase === INJECT, side(), plan?.plan_hash, document.documentElement.lang]);
     if (key !== this.shown) {
       this.shown = key;

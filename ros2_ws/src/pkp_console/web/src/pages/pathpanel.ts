@@ -16,6 +16,8 @@ export interface Hands {
   choose: (path: PathRecord) => void;
   keep: () => void;
   approve: (() => void) | null;
+  /** Have the path check made ready; null where it is, or is under way. */
+  prepare: (() => void) | null;
   mayMove: boolean;
   judge: "none" | "preparing" | "ready";
 }
@@ -135,6 +137,7 @@ export class PathPanel {
         ),
         BUTTONS.map(([name, letter, key]) => h("button", { type: "button", class: "step", disabled: !ready, "data-step": key, "aria-label": t(name), title: t(name), onclick: (e: MouseEvent) => step(key, e.shiftKey) }, letter)),
       ),
+      hands.prepare ? h("button", { type: "button", "data-step": "prepare", onclick: hands.prepare }, t("move.prepare")) : null,
       h("p", { class: "soft small" }, t("move.hint")),
       moving.moved
         ? h("div", { class: "row" }, h("button", { type: "button", class: "main", disabled: !moving.allowed, onclick: hands.keep }, t("move.keep")), h("button", { type: "button", onclick: () => moving.back() }, t("move.back")))

@@ -2,7 +2,7 @@
 
 import { get, me, post } from "../api";
 import { fill, h } from "../dom";
-import { type Job, listen, snapshot } from "../live";
+import { type Job, listen, reading, snapshot } from "../live";
 import { type About, type CaseFacts, type PathRecord, type Plan, nameOf, nearness } from "../plan";
 import type { Shell } from "../shell";
 import type { Point } from "../space";
@@ -16,6 +16,7 @@ import { Replan } from "./replan";
 import { approveDialog, revisionList } from "./revisions";
 
 const ZOOM = 1.9;
+const APPROVE = 3;
 const LAYERS = ["labels", "vertebrae", "ideal", "defect", "paths"] as const;
 type Layer = (typeof LAYERS)[number];
 const LABELS_OPACITY = 0.28;
@@ -64,6 +65,7 @@ export async function planPage(shell: Shell, id: string): Promise<() => void> {
     choose: (p) => choose(p),
     keep: () => void keep(),
     approve: null,
+    prepare: judge === "none" && mayJudge() ? () => void warmUp() : null,
     mayMove: rank !== "viewer",
     judge,
   });
@@ -174,9 +176,15 @@ export async function planPage(shell: Shell, id: string): Promise<() => void> {
     else drawSide();
   }
 
+  const mayJudge = (): boolean => rank !== "viewer" && facts.has_ct && Boolean(facts.plan);
+
+  /** A room at work keeps its processors: there the path check is prepared only when somebody asks for it. */
+  const roomAtWork = (): boolean => Boolean(snapshot()?.room.supervised) && Number(reading("phase")?.value.phase ?? 0) >= APPROVE;
+
   async function warmUp(): Promise<void> {
-    if (rank === "viewer" || !facts.has_ct || !facts.plan) return;
+    if (!mayJudge() || judge === "preparing") return;
     judge = "preparing";
+    changed();
     const answer = await shell.tell(post(`/cases/${id}/judge`));
     judge = answer ? "ready" : "none";
     if (chosen && chosen.path.kind !== "curved") chosen.ready = judge === "ready";
@@ -256,7 +264,7 @@ export async function planPage(shell: Shell, id: string): Promise<() => void> {
       if (at) viewer.goTo(at, ZOOM);
       fill(wait, quick ? t("view.detail") : null);
     }
-    void warmUp();
+    if (!roomAtWork()) void warmUp();
     if (!surfacesBegun) {
       surfacesBegun = true;
       await surfaces();

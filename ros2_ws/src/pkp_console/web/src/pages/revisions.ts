@@ -4,7 +4,7 @@ import { get, me, post } from "../api";
 import { fill, h } from "../dom";
 import type { CaseFacts, Plan } from "../plan";
 import { type Shell, verdictChip } from "../shell";
-import { number, t } from "../words";
+import { number, t, term } from "../words";
 
 interface Difference {
   what: string;
@@ -71,6 +71,7 @@ export function approveDialog(shell: Shell, id: string, plan: Plan, done: () => 
     },
     h("p", null, t("approve.lead", { hash: plan.plan_hash.slice(0, 12), level: plan.level, ml: number(plan.recommended_ml), product: plan.product })),
     h("p", { class: "mono small soft" }, plan.plan_hash),
+    h("ul", { class: "small" }, plan.paths.map((p) => h("li", null, `${term("side", p.side)} · ${term("kind", p.kind)} · ${t("paths.grade", { g: p.grade })} · ${number(p.clearance_mm)} mm · ${number(p.depth_mm, 0)} mm`))),
     h("label", null, t("signin.name"), h("input", { value: me()!.name, readonly: true, autocomplete: "username" })),
     h("label", null, t("signin.pin"), h("input", { name: "pin", type: "password", required: true, autocomplete: "current-password", maxlength: 64 })),
     problem,

@@ -2,7 +2,7 @@
 
 import { get } from "../api";
 import { fill, h } from "../dom";
-import { LOST_MS } from "../frames";
+import { LOST_MS, node } from "../frames";
 import { frames, listen, reading } from "../live";
 import { pathOf, planInHand, side } from "../procedure";
 import { RoomScene, TOOLS, VIEWS } from "../room/scene";
@@ -23,8 +23,7 @@ export function roomPage(shell: Shell, description: () => Promise<string>): () =
   const views = h("div", { class: "bar", role: "group", "aria-label": t("room.views") });
   fill(shell.main, h("div", { class: "plan" }, h("div", { class: "views" }, views, stage), h("aside", { class: "side", "aria-label": t("room.side") }, controls.element, tools, registration, devices)));
   stage.append(waiting);
-  const scene = new RoomScene(stage);
-  scene.canvas.setAttribute("aria-label", t("room.canvas"));
+  const scene = new RoomScene(stage, t("room.canvas"));
   fill(views, VIEWS.map((v) => h("button", { type: "button", onclick: () => scene.look(v) }, t(`room.view.${v}`))));
   let asked = 0;
   let drawnPlan = "";
@@ -86,7 +85,7 @@ function drawTools(box: HTMLElement): void {
   const rows = TOOLS.map((name) => {
     const tool = heard?.value.tools.find((x: any) => x.tool === name);
     const word = heard?.stale ? "stale" : tool ? (STATUS[tool.status] ?? "error") : "missing";
-    const seen = word === "ok" && (frames()[name]?.[8] ?? Infinity) < LOST_MS;
+    const seen = word === "ok" && (node(name)?.age ?? Infinity) < LOST_MS;
     return { name, word, seen, rms: tool?.rms ?? null };
   });
   once(box, rows.map((r) => [r.name, r.word, r.seen, number((r.rms ?? 0) * 1000, 2)]), () => [

@@ -1,19 +1,16 @@
-// The room in three dimensions: what its description draws, put where the newest transforms say; drawn when something is new.
+// The room in three dimensions: what its description draws, put where the newest transforms say; drawn when something has moved.
 
 import {
-  AmbientLight, BufferGeometry, Color, CylinderGeometry, DirectionalLight, Float32BufferAttribute, GridHelper, Group, Line,
-  LineBasicMaterial, Matrix4, Mesh, MeshLambertMaterial, type Object3D, PerspectiveCamera, Quaternion, Scene, SphereGeometry, Vector3,
-  WebGLRenderer,
+  BufferGeometry, Color, CylinderGeometry, Float32BufferAttribute, GridHelper, Group, Line, LineBasicMaterial, Matrix4, Mesh,
+  MeshLambertMaterial, type Object3D, Quaternion, SphereGeometry, Vector3,
 } from "three";
-import { OrbitControls } from "three/addons/controls/OrbitControls.js";
-import { STLLoader } from "three/addons/loaders/STLLoader.js";
 import URDFLoader from "urdf-loader";
-import { LOST_MS, between, toRoot } from "../frames";
-import { h } from "../dom";
+import { LOST_MS, between, node, toRoot } from "../frames";
 import { frames } from "../live";
 import type { PathRecord } from "../plan";
 import { pathFrame, lengthOf } from "../pose";
 import { eigen } from "./eigen";
+import { Stage, surfaceAt } from "./stage";
 
 export const TOOLS = ["patient_ref", "robot_ref", "probe_tip"] as const;
 const GOOD = new Color("#4ade80");
@@ -31,44 +28,26 @@ export interface TargetError {
 }
 
 export class RoomScene {
-  readonly canvas = h("canvas", { tabindex: "0", role: "img" });
-  private readonly scene = new Scene();
-  private readonly camera = new PerspectiveCamera(40, 1, 0.005, 20);
-  private readonly renderer: WebGLRenderer;
-  private readonly orbit: OrbitControls;
-  private readonly observer: ResizeObserver;
+  private readonly stage: Stage;
   private readonly held = new Map<string, Group>();
   private readonly sights = new Map<string, Line>();
-  private drawing = 0;
   private described = false;
 
-  constructor(private readonly box: HTMLElement) {
-    box.append(this.canvas);
-    this.renderer = new WebGLRenderer({ canvas: this.canvas, antialias: true, powerPreference: "low-power" });
-    this.renderer.setPixelRatio(1);
-    this.scene.background = new Color("#0a0f14");
-    this.scene.add(new AmbientLight("#ffffff", 1.4));
-    const sun = new DirectionalLight("#ffffff", 1.8);
-    sun.position.set(1, -0.6, 3);
+  constructor(box: HTMLElement, label: string) {
+    this.stage = new Stage(box, label, 40, 0.005, 20);
     const grid = new GridHelper(4, 20, "#33424f", "#1c2731");
     grid.rotation.x = Math.PI / 2;
     grid.position.z = -0.75;
-    this.scene.add(sun, grid);
-    this.camera.up.set(0, 0, 1);
-    this.orbit = new OrbitControls(this.camera, this.canvas);
-    this.orbit.enableDamping = false;
-    this.orbit.addEventListener("change", () => this.draw());
-    this.observer = new ResizeObserver(() => this.fit());
-    this.observer.observe(box);
+    this.stage.sun.position.set(1, -0.6, 3);
+    this.stage.scene.add(this.stage.sun, grid);
     for (const tool of TOOLS) {
       this.frame(tool).add(glyph());
       const line = new Line(new BufferGeometry().setAttribute("position", new Float32BufferAttribute(6, 3)), new LineBasicMaterial({ color: GOOD }));
       line.frustumCulled = false;
       this.sights.set(tool, line);
-      this.scene.add(line);
+      this.stage.scene.add(line);
     }
     this.look("room");
-    this.fit();
   }
 
   get known(): boolean {
@@ -92,17 +71,15 @@ export class RoomScene {
     }
     this.described = true;
     this.update();
+    this.stage.draw();
   }
 
   async surface(url: string, frame: string, colour: string, opacity: number): Promise<void> {
-    const response = await fetch(url);
-    if (!response.ok) return;
-    const shape = new STLLoader().parse(await response.arrayBuffer());
-    shape.computeVertexNormals();
-    const mesh = new Mesh(shape, new MeshLambertMaterial({ color: colour, transparent: opacity < 1, opacity, depthWrite: opacity >= 1 }));
+    const mesh = await surfaceAt(url, colour, opacity);
+    if (!mesh) return;
     mesh.applyMatrix4(RAS_MM);
     this.frame(frame).add(mesh);
-    this.draw();
+    this.stage.draw();
   }
 
   path(path: PathRecord, chosen: boolean): void {
@@ -130,17 +107,18 @@ export class RoomScene {
       ball.matrix.compose(new Vector3(error.target.x, error.target.y, error.target.z), new Quaternion().setFromRotationMatrix(turn), new Vector3(a, b, c));
       group.add(ball);
     }
-    this.draw();
+    this.stage.draw();
   }
 
   look(view: View): void {
     const at = { room: [1.5, -1.35, 1.25], camera: [0.5, 1.5, 1.3], above: [0, -0.02, 2.2], target: [0.22, -0.2, 0.3] }[view];
     const target = this.target();
-    this.orbit.target.copy(target);
-    this.camera.position.set(at[0], at[1], at[2]);
-    if (view === "target") this.camera.position.add(target);
-    this.orbit.update();
-    this.draw();
+    const { orbit, camera } = this.stage;
+    orbit.target.copy(target);
+    camera.position.set(at[0], at[1], at[2]);
+    if (view === "target") camera.position.add(target);
+    orbit.update();
+    this.stage.draw();
   }
 
   private target(): Vector3 {
@@ -148,46 +126,43 @@ export class RoomScene {
     return root.root === "world" ? new Vector3().setFromMatrixPosition(root.pose) : new Vector3(0, 0, 0.15);
   }
 
-  /** Newest transforms onto what hangs on them; a frame that nobody tells of any more is hidden. */
+  /** Newest transforms onto what hangs on them; a frame that nobody tells of any more is hidden. Drawn where something has moved. */
   update(): void {
     const camera = between("world", "tracker");
     const eye = camera ? new Vector3().setFromMatrixPosition(camera) : null;
+    let moved = false;
     for (const [name, group] of this.held) {
       const up = toRoot(name);
-      group.visible = up.root === "world" && up.age < LOST_MS * 4;
-      if (group.visible) {
-        group.matrix.copy(up.pose);
-        group.matrixWorldNeedsUpdate = true;
-      }
+      const there = up.root === "world" && up.age < LOST_MS * 4;
+      if (there === group.visible && (!there || !differs(group.matrix, up.pose))) continue;
+      moved = true;
+      group.visible = there;
+      group.matrix.copy(up.pose);
+      group.matrixWorldNeedsUpdate = true;
     }
-    for (const [tool, line] of this.sights) {
-      const up = toRoot(tool);
-      const row = frames()[tool];
-      line.visible = Boolean(eye && row && up.root === "world");
-      if (!line.visible || !eye) continue;
-      const there = new Vector3().setFromMatrixPosition(up.pose);
-      const places = line.geometry.getAttribute("position") as Float32BufferAttribute;
-      places.setXYZ(0, eye.x, eye.y, eye.z);
-      places.setXYZ(1, there.x, there.y, there.z);
-      places.needsUpdate = true;
-      (line.material as LineBasicMaterial).color = row[8] < LOST_MS ? GOOD : BAD;
-    }
-    this.draw();
+    for (const [tool, line] of this.sights) moved = this.sight(tool, line, eye) || moved;
+    if (moved) this.stage.draw();
+  }
+
+  /** From the camera to a tool; whether it is another line than before. */
+  private sight(tool: string, line: Line, eye: Vector3 | null): boolean {
+    const up = toRoot(tool);
+    const row = frames()[tool];
+    const paint = line.material as LineBasicMaterial;
+    const before = `${line.visible} ${paint.color.getHex()}`;
+    line.visible = Boolean(eye && row && up.root === "world");
+    if (!line.visible || !eye) return before !== `${line.visible} ${paint.color.getHex()}`;
+    const there = new Vector3().setFromMatrixPosition(up.pose);
+    const places = line.geometry.getAttribute("position") as Float32BufferAttribute;
+    places.setXYZ(0, eye.x, eye.y, eye.z);
+    places.setXYZ(1, there.x, there.y, there.z);
+    places.needsUpdate = true;
+    paint.color.copy(node(tool)!.age < LOST_MS ? GOOD : BAD);
+    return before !== `${line.visible} ${paint.color.getHex()}`;
   }
 
   destroy(): void {
-    cancelAnimationFrame(this.drawing);
-    this.observer.disconnect();
-    this.orbit.dispose();
-    this.scene.traverse((o) => {
-      if (o instanceof Mesh || o instanceof Line) {
-        o.geometry.dispose();
-        [o.material].flat().forEach((m) => m.dispose());
-      }
-    });
-    this.renderer.dispose();
-    this.renderer.forceContextLoss(); // a browser keeps few contexts; the next page wants one
-    this.canvas.remove();
+    this.stage.destroy();
   }
 
   private frame(name: string): Group {
@@ -197,29 +172,14 @@ export class RoomScene {
       group.matrixAutoUpdate = false;
       group.visible = false;
       this.held.set(name, group);
-      this.scene.add(group);
+      this.stage.scene.add(group);
     }
     return group;
   }
-
-  private fit(): void {
-    const { clientWidth: w, clientHeight: t } = this.box;
-    if (!w || !t) return;
-    this.renderer.setSize(w, t, false);
-    this.camera.aspect = w / t;
-    this.camera.updateProjectionMatrix();
-    this.draw();
-  }
-
-  private draw(): void {
-    if (this.drawing) return;
-    this.drawing = requestAnimationFrame(() => {
-      this.drawing = 0;
-      this.renderer.render(this.scene, this.camera);
-      this.canvas.dataset.frames = String(Number(this.canvas.dataset.frames ?? 0) + 1);
-    });
-  }
 }
+
+/** Whether a pose differs from what is drawn by more than a picture could show: a hundredth of a millimetre. */
+const differs = (a: Matrix4, b: Matrix4): boolean => a.elements.some((v, i) => Math.abs(v - b.elements[i]) > 1e-5);
 
 /** A tool as the camera knows it: four spheres. */
 function glyph(): Group {
