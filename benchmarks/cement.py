@@ -10,7 +10,8 @@ import attrs
 import numpy as np
 
 from benchmarks.cases import MASKS, shared
-from benchmarks.compression import KINDS, Compressed, as_drawn_again, compress
+from benchmarks.compression import Compressed, as_drawn_again, compress
+from planning_core.anatomy.collapse import KINDS
 from planning_core.anatomy.config import AnatomyConfig
 from planning_core.anatomy.fracture import assess, is_suspect
 from planning_core.anatomy.label_file import LabelFileSegmenter

@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 import scipy.ndimage as ndi
 
+from planning_core.anatomy.collapse import BodyBox, lost_shares
 from planning_core.anatomy.config import AnatomyConfig
 from planning_core.anatomy.fracture import assess
 from planning_core.anatomy.label_file import boundary_of
@@ -18,9 +19,6 @@ from planning_core.anatomy.vertebra import Spine, Vertebra
 from planning_core.geometry import Grid
 from planning_core.geometry.arrays import BoolArray, FloatArray
 
-KINDS = ("wedge", "biconcave", "crush")
-TAPER_MM = 6.0
-"""The posterior wall and what the pedicles hold stands; compression sets in over this far in front of it."""
 ENDPLATE_SMOOTH_MM = 2.0
 FINEST_MM = 0.7
 TRUTH_MM = 0.8
@@ -109,19 +107,10 @@ def compression(vertebra: Vertebra, kind: str, loss: float) -> Compression:
     bottom = ndi.gaussian_filter(z[inside.argmax(axis=0)][nearest], sigma)
     plane = grid.points(np.stack(np.broadcast_arrays(0, *np.indices(columns.shape)), axis=-1))
     x, y = plane[..., 0], plane[..., 1]
-    back, front = vertebra.wall[0], float(np.percentile(y[columns], 1))
-    forward = np.clip((back - y) / (back - front), 0, 1.1)
-    taper = np.clip((back - y) / TAPER_MM, 0, 1)
-    taper = taper**2 * (3 - 2 * taper)
-    if kind == "wedge":
-        upper, lower = loss * forward * taper, 0 * forward
-    elif kind == "biconcave":
-        bowl = taper * np.exp(-(((x - np.median(x[columns])) / 15) ** 2 + ((y - (front + back) / 2) / 12) ** 2))
-        upper, lower = 0.6 * loss * bowl, 0.4 * loss * bowl
-    else:
-        upper, lower = loss * (0.55 + 0.45 * forward) * taper, 0 * forward
+    box = BodyBox(float(np.median(x[columns])), float(vertebra.wall[0]), float(np.percentile(y[columns], 1)))
+    upper, lower = lost_shares(kind, x, y, box)
     height = np.maximum(top - bottom, 1.0)
-    return Compression(grid, top, bottom, top - upper * height, bottom + lower * height)
+    return Compression(grid, top, bottom, top - loss * upper * height, bottom + loss * lower * height)
 
 
 def _truth_ml(vertebra: Vertebra, how: Compression) -> float:

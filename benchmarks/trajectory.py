@@ -31,6 +31,7 @@ from benchmarks.raw_pedicle import DIAMETER_MM, NO_LINE, STEP_MM, WANTED_MM, Che
 from planning_core.anatomy.label_file import LabelFileSegmenter, from_labels
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.modelling import model_spine
+from planning_core.anatomy.pedicles import measure_pedicles
 from planning_core.anatomy.segmentation import SpineSegmentation
 from planning_core.anatomy.vertebra import Pedicle, Side, Vertebra
 from planning_core.geometry import Grid
@@ -116,8 +117,9 @@ def rows(patient: str, all_levels: bool, bounded: bool, config: TrajectoryConfig
         except NoSafePathError as error:
             paths, refused = (), tuple(error.data["refused"])
         seconds = time.process_time() - began
+        pedicles = measure_pedicles(vertebra)
         for side in Side:
-            pedicle = vertebra.pedicles.get(side)
+            pedicle = pedicles.get(side)
             found = next((p for p in paths if p.side is side and p.kind is PathKind.TRANSPEDICULAR), None)
             raw = check(bone, vertebra, side, found.entry_lps_mm, found.target_lps_mm) if found else NO_LINE
             base = check(bone, vertebra, side, *baseline(vertebra, pedicle)) if pedicle else NO_LINE

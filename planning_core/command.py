@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from planning_core import __version__
+from planning_core.aside import ILLUSTRATOR, Aside
 from planning_core.errors import PkpError
 
 INTERNAL_STATUS = 1
@@ -121,9 +122,9 @@ def _plan(given: argparse.Namespace) -> dict[str, Any]:
         opened.append(Case(given.out if given.out is not None else Path("cases") / pseudonym(sha256)))
         return opened[-1]
 
-    with Progress() as progress:
+    with Aside(ILLUSTRATOR) as illustrator, Progress() as progress:
         try:
-            outcome = run(request, open_case, progress)
+            outcome = run(request, open_case, progress, illustrator)
         except PkpError as error:
             if opened and "candidates" in error.data:
                 from planning_core.case.report.numbering import write_numbering_picture

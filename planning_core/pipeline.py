@@ -6,16 +6,14 @@ Each stage is one function with one typed, frozen result; the heavy ones are imp
 from __future__ import annotations
 
 import hashlib
-import importlib
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import attrs
 
 from planning_core.anatomy.segmentation import SpineSegmentation
+from planning_core.aside import ILLUSTRATOR, Aside
 from planning_core.case import audit
 from planning_core.case.finished import finished_plan, is_marked, mark_finished
 from planning_core.case.folder import Case
@@ -27,11 +25,6 @@ from planning_core.errors import PkpError
 from planning_core.imaging.volume import CtVolume
 from planning_core.request import MissingLevelError, Request, asked_level
 from planning_core.trajectory.plan import TrajectoryPlan
-
-if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
-
-    from planning_core.imaging.identity import PatientIdentity
 
 NEIGHBOURS = 2.0
 """Levels modelled on either side of the planned one; all that were segmented take part in naming."""
@@ -48,16 +41,26 @@ class Outcome:
     seconds: dict[str, float]
 
 
-def run(request: Request, open_case: Callable[[str], Case], progress: Progress = lambda stage: None) -> Outcome:
+def run(
+    request: Request,
+    open_case: Callable[[str], Case],
+    progress: Progress = lambda stage: None,
+    illustrator: Aside | None = None,
+) -> Outcome:
     """Plan one level and leave the case folder complete.
 
     Args:
         open_case: gives the case for the input's hash. progress: told each stage as it begins.
+        illustrator: the second process (``ILLUSTRATOR``), where it was started before; it is at its end afterwards.
 
     Raises:
         PkpError: a refusal by name; then no plan is written, and an earlier one stays as it was.
     """
-    clock = Clock(progress)
+    with illustrator or Aside(ILLUSTRATOR) as aside:
+        return _run(request, open_case, Clock(progress), aside)
+
+
+def _run(request: Request, open_case: Callable[[str], Case], clock: Clock, illustrator: Aside) -> Outcome:
     with clock("read"):
         ct, labels_sha256 = read(request)
     case = open_case(ct.sha256 if ct is not None else str(labels_sha256))
@@ -69,7 +72,7 @@ def run(request: Request, open_case: Callable[[str], Case], progress: Progress =
             key = plan_key(request, ct, labels_sha256)
             plan = unchanged(case, key, clock)
             if plan is None:
-                plan = walk(request, ct, labels_sha256, case, key, clock)
+                plan = walk(request, ct, labels_sha256, case, key, clock, illustrator)
                 mark_finished(case, key)
     return Outcome(plan, clock.seconds)
 
@@ -103,19 +106,19 @@ def unchanged(case: Case, key: str, clock: Clock) -> Plan | None:
     return plan
 
 
-def walk(request: Request, ct: CtVolume | None, labels_sha256: str | None, case: Case, key: str, clock: Clock) -> Plan:
+def walk(
+    request: Request, ct: CtVolume | None, labels_sha256: str | None, case: Case, key: str, clock: Clock, illustrator: Aside
+) -> Plan:
     """Segment, model, cement, paths, report; what a run that did not get to its end has left under ``key`` is taken up."""
     from planning_core.anatomy.modelling import model_spine
     from planning_core.cement.planner import plan_cement
     from planning_core.trajectory.planner import plan_trajectories
 
-    ahead = ThreadPoolExecutor(1)  # what needs the interpreter, while this thread waits for array work
-    ahead.submit(importlib.import_module, "planning_core.case.contents")
     configuration = request.configuration
     with clock("segment"):
         segmentation = segment(request, ct, case)
         level = asked_level(request, segmentation)
-    dicom_seg = ahead.submit(_dicom_seg, segmentation, ct, labels_sha256, request.identity)
+    dicom_seg = illustrator.ask("segmented", ct, segmentation, labels_sha256, request.identity)
     with clock("model"):
         near = [v for v in segmentation.levels if abs(v.ordinal - level.ordinal) <= NEIGHBOURS]
         spine = model_spine(segmentation, ct, near, configuration.anatomy)
@@ -123,18 +126,21 @@ def walk(request: Request, ct: CtVolume | None, labels_sha256: str | None, case:
             found = [v.value for v in spine.levels]
             why = next((n for n in spine.notes if n.startswith(f"{level.value}:")), f"{level.value} cannot be modelled")
             raise MissingLevelError(why, level=level.value, found=found, cut=[])
+    bones = illustrator.ask("modelled", spine, level)
     with clock("cement"):
         cement = kept(
             case, "cement", key, CementPlan, lambda: plan_cement(spine, level, configuration.cement, configuration.anatomy)
         )
+    defect = illustrator.ask("cemented", cement)
     with clock("paths"):
         trajectories = kept(
             case, "paths", key, TrajectoryPlan, lambda: plan_trajectories(spine, level, cement, ct, configuration.trajectory)
         )
     with clock("report"):
-        from planning_core.case.contents import fill
-        from planning_core.case.report.pictures import Subject
+        from planning_core.case.contents import Illustrated, fill
+        from planning_core.case.report.subject import Subject
 
+        sliced = illustrator.ask("planned", trajectories)
         plan = make_plan(
             segmentation,
             spine,
@@ -145,17 +151,9 @@ def walk(request: Request, ct: CtVolume | None, labels_sha256: str | None, case:
             labels_sha256=labels_sha256,
             warnings=ct.warnings if ct is not None else (FROM_MASKS,),
         )
-        fill(case, Subject(ct, segmentation, spine, cement, trajectories), plan, request.identity, dicom_seg.result())
+        subject = Subject(ct, segmentation, spine, cement, trajectories, bones.result().with_more(defect.result()))
+        fill(case, subject, plan, request.identity, Illustrated(illustrator, dicom_seg, sliced))
     return plan
-
-
-def _dicom_seg(
-    segmentation: SpineSegmentation, ct: CtVolume | None, labels_sha256: str | None, identity: PatientIdentity | None
-) -> Dataset:
-    from planning_core.case.dicom_seg import make_dicom_seg
-
-    seed, source = (str(labels_sha256), None) if ct is None else (ct.sha256, ct.dicom)
-    return make_dicom_seg(segmentation, seed, source, identity)
 
 
 def read(request: Request) -> tuple[CtVolume | None, str | None]:

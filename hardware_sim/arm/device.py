@@ -139,7 +139,13 @@ class SimulatedArm:
         return self.geometry.flange(self._link)
 
     def inject(self, fault: ArmFault, amount: float | None = None) -> None:
-        """A fault now. ``amount``: lag in s (0.15), or the first shoulder joint's zero error in rad (0.02)."""
+        """A fault now. ``amount``: lag in s (0.15), or what the second joint's zero is off by more, rad (0.02).
+
+        Raises:
+            InputError: a lag that is none.
+        """
+        if fault is ArmFault.JOINT_LAG and amount is not None and amount <= 0:
+            raise InputError(f"a lag is above 0 s, got {amount}", amount=amount)
         if fault is ArmFault.PROTECTIVE_STOP:
             self._stop("asked for")
         elif fault is ArmFault.JOINT_LAG:
@@ -160,6 +166,18 @@ class SimulatedArm:
         if self.mode is ArmMode.RESTARTING:
             raise CommandRefusedError("the controller is still restarting", mode=self.mode.value)
         self.mode, self.stop_reason = ArmMode.RUNNING, ""
+        self._forget()
+
+    def place(self, joints: ArrayLike) -> None:
+        """Stand where another simulator has the arm: (6,) rad. It follows nothing by itself from then on.
+
+        Raises:
+            CommandRefusedError: not six finite numbers.
+        """
+        there = np.array(joints, dtype=np.float64)
+        if there.shape != (6,) or not np.isfinite(there).all():
+            raise CommandRefusedError("joints to stand at are not six finite numbers", mode=self.mode.value)
+        self.mode, self._motor, self._link, self._speed = ArmMode.IDLE, there, there.copy(), np.zeros(6)
         self._forget()
 
     def _forget(self) -> None:

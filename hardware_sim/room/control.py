@@ -91,7 +91,7 @@ class Fault(_Message):
 
     do: Literal["arm"]
     fault: ArmFault
-    amount: FiniteFloat | None = Field(None, gt=0, le=1)
+    amount: FiniteFloat | None = Field(None, ge=-1, le=1)
 
 
 class Unlock(_Message):

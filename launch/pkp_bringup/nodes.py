@@ -140,11 +140,9 @@ def simulated_devices(kind: Kind, room: SimulatedRoom) -> tuple[NodeSpec, ...]:
     tracker = ("--link", room.tracker, "--control", f"{room.tracker}.control", "--scene", "hardware_sim.room.scene:scene")
     tracker = (*tracker, "--seed", room.seed, "--camera", room.camera, "--epoch", room.epoch_s)
     injector = ("--link", room.injector, "--seed", room.seed, "--speed", room.injector_speed, "--mixed-ago", room.cement_age_s)
-    arm: dict[str, Any] = {"sim_folder": str(folder), "truth_hz": 10.0}
-    if kind == "gazebo":
-        arm["mirror"] = True  # the arm is in Gazebo: its joints are only followed
+    arm = "arm_mirror" if kind == "gazebo" else "arm_controller"  # in Gazebo's room the arm is Gazebo's: its joints are followed
     specs = [
-        NodeSpec("arm_sim", "pkp_simulation", "arm_controller", arm, lifecycle=False, turn="first"),
+        NodeSpec("arm_sim", "pkp_simulation", arm, {"sim_folder": str(folder), "truth_hz": 10.0}, lifecycle=False, turn="first"),
         attrs.evolve(_device("tracker_sim", "hardware_sim", "tracker", *tracker), turn="first"),
         attrs.evolve(_device("injector_sim", "hardware_sim", "injector", *injector), turn="first"),
     ]

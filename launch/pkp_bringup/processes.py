@@ -67,9 +67,15 @@ def start(spec: NodeSpec, run_folder: Path, environment: dict[str, str]) -> Chil
             stderr=sink,
             start_new_session=True,
             preexec_fn={"first": go_first, "last": give_way}.get(spec.turn),
-            env={**os.environ, **environment, "OPENPKP_PARENT": str(os.getpid())},
+            env={**os.environ, **environment, **_enclave(spec), "OPENPKP_PARENT": str(os.getpid())},
         )
     return Child(spec, process, log)
+
+
+def _enclave(spec: NodeSpec) -> dict[str, str]:
+    """With SROS2 switched on, each process has an enclave of its own (docs/safety.md)."""
+    on = os.environ.get("ROS_SECURITY_ENABLE") == "true"
+    return {"ROS_SECURITY_ENCLAVE_OVERRIDE": f"/{spec.name}"} if on else {}
 
 
 def _ros_arguments(spec: NodeSpec, run_folder: Path) -> list[str]:

@@ -66,9 +66,9 @@ def find_canal_in(whole: DistanceField) -> Canal | None:
         for k in range(len(solid)):
             if abs(height[k]) > 22:
                 continue
-            filled = ndi.binary_fill_holes(solid[k]) & ~solid[k]
-            parts, count = ndi.label(filled)
-            for n in range(1, count + 1):
+            parts, count = ndi.label(~solid[k])
+            open_ = {*parts[0].tolist(), *parts[-1].tolist(), *parts[:, 0].tolist(), *parts[:, -1].tolist()}
+            for n in set(range(1, count + 1)) - open_:
                 part: BoolArray = np.asarray(parts == n)
                 x, y = _in_slice(whole.grid, k, part)[:, :2].mean(axis=0)
                 # closing by c mm also shrank the hole by c all round

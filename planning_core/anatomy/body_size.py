@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import attrs
 import numpy as np
 
@@ -35,8 +37,17 @@ class BodySize:
         return np.log(attrs.astuple(self))
 
 
+_MEASURED: WeakKeyDictionary[Vertebra, BodySize] = WeakKeyDictionary()
+
+
 def measure_size(vertebra: Vertebra) -> BodySize:
-    """The size of a body as it is, columns along its own axis."""
+    """The size of a body as it is, columns along its own axis; every level is judged by all the others, and measured once."""
+    if vertebra not in _MEASURED:
+        _MEASURED[vertebra] = _measured(vertebra)
+    return _MEASURED[vertebra]
+
+
+def _measured(vertebra: Vertebra) -> BodySize:
     body = vertebra.body
     h = float(body.grid.spacing_mm[0])
     thickness = np.clip(0.5 - body.values / h, 0, 1).sum(axis=0) * h

@@ -13,8 +13,6 @@ from planning_core.anatomy.config import AnatomyConfig
 from planning_core.anatomy.fracture import assess
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.morphometry import bone_quality, measure_heights
-from planning_core.anatomy.parts import name_parts
-from planning_core.anatomy.pedicles import measure_pedicles
 from planning_core.anatomy.pose import VertebraPose, body_centre, chain_directions
 from planning_core.anatomy.segmentation import SpineSegmentation
 from planning_core.anatomy.vertebra import Spine, Vertebra
@@ -105,15 +103,12 @@ def model_vertebra(
         to_ct,
         whole,
         body,
-        canal.field,
-        name_parts(whole, body, canal),
+        canal,
         cortex,
         measure_heights(ends, config),
         body.volume_ml(),
-        measure_pedicles(whole, canal, to_ct),
         bone,
         _voxel_in_frame(input_grid, pose),
-        canal.wall,
     )
 
 

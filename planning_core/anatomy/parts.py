@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from planning_core.anatomy.body import Canal, behind_on
-from planning_core.anatomy.vertebra import Part
-from planning_core.geometry import DistanceField
+from planning_core.anatomy.body import behind_on
+from planning_core.anatomy.vertebra import Part, Vertebra
 from planning_core.geometry.arrays import LabelArray
 
 ARTICULAR_BEYOND_MM = 8.0
@@ -14,12 +13,13 @@ SPINOUS_HALF_WIDTH_MM = 7.0
 TRANSVERSE_BEYOND_MM = 10.0
 
 
-def name_parts(whole: DistanceField, body: DistanceField, canal: Canal) -> LabelArray:
+def name_parts(vertebra: Vertebra) -> LabelArray:
     """A ``Part`` per voxel of the vertebra's grid (uint8).
 
     Borders between posterior elements are conventions, not surfaces: pedicles end at the canal's middle, the spinous
     process begins behind the canal, transverse processes lie outside the pedicles, articular processes above and below.
     """
+    whole, body, canal = vertebra.whole, vertebra.body, vertebra.passage
     x, _, z = whole.grid.axes()
     x = x - canal.centre[0]
     behind = behind_on(canal.wall, whole.grid)

@@ -7,8 +7,8 @@ import scipy.ndimage as ndi
 
 from planning_core.anatomy.body import Canal
 from planning_core.anatomy.redistance import SurfaceDepth
-from planning_core.anatomy.vertebra import Pedicle, Side
-from planning_core.geometry import DistanceField, RigidTransform
+from planning_core.anatomy.vertebra import Pedicle, Side, Vertebra
+from planning_core.geometry import DistanceField
 from planning_core.geometry.arrays import BoolArray, FloatArray
 
 STEP_MM = 0.5
@@ -25,16 +25,17 @@ EQUAL_MM = 0.05
 PLATEAU_MM = 0.5
 
 
-def measure_pedicles(whole: DistanceField, canal: Canal, to_ct: RigidTransform) -> dict[Side, Pedicle]:
-    """Both pedicles of a vertebra in its own frame; a side without a bridge is left out.
+def measure_pedicles(vertebra: Vertebra) -> dict[Side, Pedicle]:
+    """Both pedicles of a vertebra, in ct_lps; a side without a bridge is left out.
 
     Of all ways from the posterior wall back to the canal's middle, one plane after the other, the one is taken whose
     shallowest place is deepest in bone. That place is the isthmus; twice its depth is the width of the widest straight
     instrument that passes (the inscribed circle), the chord up and down through it the height.
     """
+    whole, to_ct = vertebra.whole, vertebra.ct_lps_from_vertebra
     found = {}
     for side, sign in ((Side.LEFT, 1.0), (Side.RIGHT, -1.0)):
-        ridge, depth = _ridge(whole, canal, sign)
+        ridge, depth = _ridge(whole, vertebra.passage, sign)
         if len(ridge) < LEAST_PLANES:
             continue
         narrowest = int(depth.argmin())

@@ -7,9 +7,10 @@ from enum import Enum, IntEnum
 
 import attrs
 
+from planning_core.anatomy.body import Canal
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.geometry import DistanceField, RigidTransform
-from planning_core.geometry.arrays import BoolArray, FloatArray, LabelArray, frozen_uint8, frozen_vector
+from planning_core.geometry.arrays import BoolArray, FloatArray, frozen_vector
 
 
 class Side(Enum):
@@ -20,7 +21,7 @@ class Side(Enum):
 
 
 class Part(IntEnum):
-    """Values of ``Vertebra.parts``."""
+    """What a voxel of a vertebra's grid belongs to."""
 
     OUTSIDE = 0
     BODY = 1
@@ -105,30 +106,34 @@ class Vertebra:
         ct_lps_from_vertebra: T_ct_lps_vertebra_<level>.
         whole: signed distance of the outer surface, mm, in the vertebra's frame.
         body: signed distance of the body alone (processes, laminae, pedicles cut off at the posterior wall).
-        canal: signed distance of the vertebral canal at this level (negative inside the canal).
-        parts: uint8 ``Part`` per voxel of the same grid.
+        passage: the vertebral canal at this level.
         cortex: bool per voxel, body voxels that are cortex; ``None`` without CT.
         heights: body heights.
         body_volume_ml: volume of ``body``.
-        pedicles: by side; a side is missing only when the mask has no pedicle there.
         bone: HU statistics; ``None`` without CT.
         voxel_mm: (3,) spacing of the input it came from (x, y, z), the resolution every margin is limited by.
-        wall: (3,) the body's posterior wall, plane y = wall[0] + wall[1] x + wall[2] z in its frame, mm.
     """
 
     level: VertebraLevel
     ct_lps_from_vertebra: RigidTransform
     whole: DistanceField
     body: DistanceField
-    canal: DistanceField
-    parts: LabelArray = attrs.field(converter=frozen_uint8)
+    passage: Canal
     cortex: BoolArray | None
     heights: Heights
     body_volume_ml: float
-    pedicles: Mapping[Side, Pedicle]
     bone: BoneQuality | None
     voxel_mm: FloatArray = attrs.field(converter=frozen_vector)
-    wall: FloatArray = attrs.field(converter=frozen_vector)
+
+    @property
+    def canal(self) -> DistanceField:
+        """Signed distance of the vertebral canal at this level, mm, negative inside it."""
+        return self.passage.field
+
+    @property
+    def wall(self) -> FloatArray:
+        """(3,) the body's posterior wall, plane y = wall[0] + wall[1] x + wall[2] z in its frame, mm."""
+        return self.passage.wall
 
     @property
     def frame(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import hashlib
 import json
 import os
@@ -25,7 +26,7 @@ def record(case: Path, event: str, **facts: Any) -> str:
     """Append an event; returns its hash. The existing chain is verified first.
 
     Raises:
-        BrokenAuditError: the log so far does not hold together.
+        BrokenAuditError: the log so far does not hold together. OSError: it cannot be written; the log is as it was.
     """
     previous = verify(case)
     entry = {
@@ -36,11 +37,25 @@ def record(case: Path, event: str, **facts: Any) -> str:
     }
     digest = _digest(entry)
     line = json.dumps({**entry, "hash": digest}, sort_keys=True) + "\n"
-    with (case / NAME).open("a", encoding="utf-8") as log:
-        log.write(line)
-        log.flush()
-        os.fsync(log.fileno())
+    _append(case / NAME, line.encode())
     return digest
+
+
+def _append(path: Path, line: bytes) -> None:
+    """Whole or not at all: on a torn line, as a full disk leaves it, no other could ever follow."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        before = os.fstat(handle).st_size
+        try:
+            written = os.write(handle, line)
+            if written < len(line):
+                raise OSError(errno.ENOSPC, f"{written} of {len(line)} bytes written", str(path))
+            os.fsync(handle)
+        except OSError:
+            os.ftruncate(handle, before)
+            raise
+    finally:
+        os.close(handle)
 
 
 def verify(case: Path) -> str:

@@ -2,63 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 
-import trimesh
-from pydicom.dataset import Dataset
+import attrs
 
+from planning_core.aside import Asked, Here
 from planning_core.case import audit, revisions
-from planning_core.case.dicom_seg import make_dicom_seg, store
 from planning_core.case.exports import write_labels, write_surfaces
 from planning_core.case.folder import Case
 from planning_core.case.plan import Plan
-from planning_core.case.report.drawings import draw_all
-from planning_core.case.report.page import render
-from planning_core.case.report.pictures import Subject
-from planning_core.case.report.sheet import sheet
+from planning_core.case.report.scene import parts_of
+from planning_core.case.report.still import still_views
+from planning_core.case.report.subject import Subject
 from planning_core.imaging.identity import PatientIdentity
 
 
+@attrs.frozen(eq=False)
+class Illustrated:
+    """An ``Illustrator`` that was told all up to ``planned``, the DICOM SEG file it makes, and the end of drawing slices."""
+
+    illustrator: Asked
+    dicom_seg: Future[bytes]
+    sliced: Future[None]
+
+
 def fill(
-    case: Case, subject: Subject, plan: Plan, identity: PatientIdentity | None = None, dicom_seg: Dataset | None = None
+    case: Case, subject: Subject, plan: Plan, identity: PatientIdentity | None = None, illustrated: Illustrated | None = None
 ) -> None:
     """Replace what the folder held. The plan is written last: where it is, everything else is.
 
     Args:
         subject: what the plan was made from. identity: shown in the report when given;
             the DICOM SEG then belongs to the patient's study.
-        dicom_seg: what ``make_dicom_seg`` made of the segmentation, where that was done ahead.
+        illustrated: what is drawn beside the planning; without it everything is drawn here.
 
     Raises:
         TamperedPlanError: a kept revision of this very plan was altered; then nothing is replaced.
     """
     revisions.check(case, plan)
     case.withdraw()
-    surfaces = subject.surfaces  # made once, before two threads ask for them
-    with ThreadPoolExecutor(1) as pool:
-        files = pool.submit(_write_files, case, subject, plan, surfaces, identity, dicom_seg)
-        drawings = draw_all(subject)  # in this thread alone: matplotlib draws in one
-        case.write("report.html", render(subject, plan, drawings, identity))
-        case.write("report.png", sheet(plan, drawings).png())
-        files.result()
+    illustrated = illustrated or illustrated_here(subject, plan, identity)
+    parts = parts_of(subject)
+    views = still_views(parts, subject.vertebra.ct_lps_from_vertebra.translation_mm)
+    report = illustrated.illustrator.ask("reported", plan, parts, views, identity)
+    write_labels(case, subject.segmentation)
+    write_surfaces(case, subject.surfaces)
+    case.write("segmentation.dcm", illustrated.dicom_seg.result())
+    illustrated.sliced.result()
+    page, sheet = report.result()
+    case.write("report.html", page)
+    case.write("report.png", sheet)
     revisions.keep(case, plan)
     case.write(revisions.NEWEST, plan.to_json().encode())
     audit.record(case.path, "planned", level=plan.level, verdict=plan.verdict, plan_hash=plan.plan_hash, software=plan.software)
 
 
-def _write_files(
-    case: Case,
-    subject: Subject,
-    plan: Plan,
-    surfaces: Mapping[str, trimesh.Trimesh],
-    identity: PatientIdentity | None,
-    dicom_seg: Dataset | None,
-) -> None:
-    """What other programs read."""
-    write_labels(case, subject.segmentation)
-    write_surfaces(case, surfaces)
-    if dicom_seg is None:
-        source = subject.ct.dicom if subject.ct is not None else None
-        dicom_seg = make_dicom_seg(subject.segmentation, str(plan.ct_sha256 or plan.labels_sha256), source, identity)
-    store(case, dicom_seg)
+def illustrated_here(subject: Subject, plan: Plan, identity: PatientIdentity | None) -> Illustrated:
+    """Everything that is drawn before the report, drawn in this process."""
+    from planning_core.case.illustrator import Illustrator
+
+    here = Here(Illustrator())
+    dicom_seg = here.ask("segmented", subject.ct, subject.segmentation, plan.labels_sha256, identity)
+    here.ask("modelled", subject.spine, subject.cement.level).result()
+    here.ask("cemented", subject.cement).result()
+    return Illustrated(here, dicom_seg, here.ask("planned", subject.trajectories))

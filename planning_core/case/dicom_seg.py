@@ -138,29 +138,38 @@ def _content_sha256(segmentation: SpineSegmentation, study: str) -> str:
 
 def _source_images(grid: Grid, seed: str) -> list[Dataset]:
     """The slices the segmentation lies on, described by geometry alone."""
+    common = _common(grid, seed)
     images = []
-    row, column = grid.direction[:, 0], grid.direction[:, 1]
     for k in range(grid.shape[0]):
         image = Dataset()
+        image.update(common)  # the same elements in every slice: to make each anew takes several times as long
         image.file_meta = FileMetaDataset()
         image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        image.SOPClassUID, image.SOPInstanceUID = CTImageStorage, _uid(seed, f"slice-{k}")
-        image.StudyInstanceUID, image.SeriesInstanceUID = _uid(seed, "study"), _uid(seed, "series")
-        image.FrameOfReferenceUID = _uid(seed, "frame")
-        image.PatientID, image.PatientName, image.PatientBirthDate, image.PatientSex = f"case-{seed[:10]}", "", "", ""
-        image.StudyID, image.StudyDate, image.StudyTime, image.AccessionNumber = "", "", "", ""
-        image.ReferringPhysicianName, image.Modality, image.SeriesNumber = "", "CT", 1
-        image.PositionReferenceIndicator = ""
+        image.SOPInstanceUID = _uid(seed, f"slice-{k}")
         image.InstanceNumber = k + 1
-        image.Rows, image.Columns = grid.shape[1], grid.shape[2]
-        image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
-        image.BitsAllocated, image.BitsStored, image.HighBit, image.PixelRepresentation = 16, 16, 15, 1
         image.ImagePositionPatient = [round(float(v), 6) for v in grid.points([k, 0, 0])]
-        image.ImageOrientationPatient = [round(float(v), 8) for v in (*row, *column)]
-        image.PixelSpacing = [float(grid.spacing_mm[1]), float(grid.spacing_mm[0])]
-        image.SliceThickness = float(grid.spacing_mm[2])
         images.append(image)
     return images
+
+
+def _common(grid: Grid, seed: str) -> Dataset:
+    """What all slices share."""
+    image = Dataset()
+    row, column = grid.direction[:, 0], grid.direction[:, 1]
+    image.SOPClassUID = CTImageStorage
+    image.StudyInstanceUID, image.SeriesInstanceUID = _uid(seed, "study"), _uid(seed, "series")
+    image.FrameOfReferenceUID = _uid(seed, "frame")
+    image.PatientID, image.PatientName, image.PatientBirthDate, image.PatientSex = f"case-{seed[:10]}", "", "", ""
+    image.StudyID, image.StudyDate, image.StudyTime, image.AccessionNumber = "", "", "", ""
+    image.ReferringPhysicianName, image.Modality, image.SeriesNumber = "", "CT", 1
+    image.PositionReferenceIndicator = ""
+    image.Rows, image.Columns = grid.shape[1], grid.shape[2]
+    image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
+    image.BitsAllocated, image.BitsStored, image.HighBit, image.PixelRepresentation = 16, 16, 15, 1
+    image.ImageOrientationPatient = [round(float(v), 8) for v in (*row, *column)]
+    image.PixelSpacing = [float(grid.spacing_mm[1]), float(grid.spacing_mm[0])]
+    image.SliceThickness = float(grid.spacing_mm[2])
+    return image
 
 
 def _belong(images: Sequence[Dataset], source: DicomSource, identity: PatientIdentity) -> None:

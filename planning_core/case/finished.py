@@ -7,7 +7,9 @@ import json
 from pathlib import Path
 
 from planning_core.case.folder import OUTPUTS, Case
-from planning_core.case.plan import Plan, TamperedPlanError
+from planning_core.case.plan import Plan
+from planning_core.case.sealed import read_sealed
+from planning_core.errors import PkpError
 
 NAME = "stages/finished.json"
 
@@ -36,9 +38,8 @@ def finished_plan(case: Case, key: str) -> Plan | None:
         record = json.loads((case.path / NAME).read_text())
         if record["key"] != key or record["files"] != _files_sha256(case):
             return None
-        plan = Plan.model_validate_json((case.path / "plan.json").read_bytes())
-        plan.verify()
-    except (OSError, ValueError, KeyError, TypeError, TamperedPlanError):
+        plan = read_sealed((case.path / "plan.json").read_bytes())
+    except (OSError, ValueError, KeyError, TypeError, PkpError):
         return None  # planning it anew costs only time
     return plan
 

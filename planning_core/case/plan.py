@@ -17,6 +17,8 @@ from planning_core.errors import PkpError
 from planning_core.trajectory.plan import Trajectory, TrajectoryPlan
 
 DIGITS = 4
+SCHEMA_VERSION: Literal[2] = 2
+"""Raised with every change of a field, the configuration's among them: a plan of another schema is not read but made again."""
 DISCLAIMER = "Research software, not a medical device."
 
 
@@ -85,7 +87,7 @@ class Plan(_Frozen):
     ``plan_hash`` is the SHA-256 of the canonical JSON of all other fields; times are not part of the plan.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = SCHEMA_VERSION
     software: str = f"openpkp {__version__}"
     disclaimer: str = DISCLAIMER
     level: str
@@ -144,8 +146,7 @@ class Plan(_Frozen):
 
     def computed_hash(self) -> str:
         """The hash of the content as it is now."""
-        content = self.model_dump(mode="json", exclude={"plan_hash"})
-        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return content_sha256(self.model_dump(mode="json", exclude={"plan_hash"}))
 
     def sealed(self) -> Plan:
         """The plan with its hash filled in."""
@@ -160,6 +161,11 @@ class Plan(_Frozen):
     def to_json(self) -> str:
         """As stored: sorted and indented."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=2) + "\n"
+
+
+def content_sha256(content: dict[str, Any]) -> str:
+    """SHA-256, hex, of the canonical JSON of a plan's fields without ``plan_hash``."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def make_plan(

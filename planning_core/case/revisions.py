@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from planning_core.case.folder import Case
 from planning_core.case.plan import Plan, TamperedPlanError
+from planning_core.case.sealed import OtherSchemaError, UnreadablePlanError, read_sealed
 from planning_core.errors import InputError
 
 FOLDER = "plans"
@@ -22,12 +21,6 @@ class NoPlanError(InputError):
     code = "no_plan"
 
 
-class UnreadablePlanError(InputError):
-    """A plan file that is cut off or of another schema. Carries ``problems``."""
-
-    code = "unreadable_plan"
-
-
 def keep(case: Case, plan: Plan) -> None:
     """``plans/<first digits of the hash>.json``; a revision that is there already is never written again.
 
@@ -37,6 +30,23 @@ def keep(case: Case, plan: Plan) -> None:
     check(case, plan)
     if not revision_path(case.path, plan.plan_hash).exists():
         case.write(f"{FOLDER}/{plan.plan_hash[:DIGITS]}.json", plan.to_json().encode())
+
+
+def keep_newest(case: Case) -> None:
+    """Keep the plan that the case holds now, before another takes its place; one of another schema as the bytes that it is.
+
+    Raises:
+        UnreadablePlanError, TamperedPlanError: see there.
+    """
+    place = case.path / NEWEST
+    if not place.is_file():
+        return
+    content = place.read_bytes()
+    try:
+        keep(case, read_sealed(content))
+    except OtherSchemaError as error:
+        if not revision_path(case.path, error.plan_hash).exists():
+            case.write(f"{FOLDER}/{error.plan_hash[:DIGITS]}.json", content)
 
 
 def check(case: Case, plan: Plan) -> None:
@@ -62,14 +72,14 @@ def open_plan(case_path: Path, plan_hash: str = "") -> Plan:
         plan_hash: which one; empty: the newest. A hash of another length than SHA-256's is no plan's.
 
     Raises:
-        NoPlanError, UnreadablePlanError, TamperedPlanError: see there.
+        NoPlanError, UnreadablePlanError, OtherSchemaError, TamperedPlanError: see there.
     """
     if plan_hash and (len(plan_hash) != 64 or not set(plan_hash) <= set("0123456789abcdef")):
         raise NoPlanError(f"{plan_hash[:64]!r} is no SHA-256", case=case_path.name, asked=plan_hash[:64])
     place = revision_path(case_path, plan_hash) if plan_hash else case_path / NEWEST
     if plan_hash and not place.is_file():
         place = case_path / NEWEST  # a case of before revisions were kept
-    plan = _read(place) if place.is_file() else None
+    plan = read_sealed(place.read_bytes()) if place.is_file() else None
     if plan is None or (plan_hash and plan.plan_hash != plan_hash):
         which = f"plan {plan_hash[:DIGITS]}…" if plan_hash else "sealed plan"
         raise NoPlanError(f"the case holds no {which}", case=case_path.name, asked=plan_hash)
@@ -80,28 +90,21 @@ def newest(case_path: Path) -> Plan | None:
     """The newest sealed plan, None in a case that has none yet.
 
     Raises:
-        UnreadablePlanError, TamperedPlanError: see there.
+        UnreadablePlanError, OtherSchemaError, TamperedPlanError: see there.
     """
     return open_plan(case_path) if (case_path / NEWEST).is_file() else None
 
 
 def kept(case_path: Path) -> list[Plan]:
-    """Every sealed plan of a case: the newest first, then the revisions as they were sealed; what was altered is left out."""
+    """Every sealed plan of a case: the newest first, then the revisions as they were sealed.
+
+    What was altered or is of another schema is left out.
+    """
     revisions = sorted((case_path / FOLDER).glob("*.json"), key=lambda p: p.stat().st_mtime_ns)
     found: dict[str, Plan] = {}
     for place in (case_path / NEWEST, *revisions):
         if place.is_file():
-            with contextlib.suppress(UnreadablePlanError, TamperedPlanError):
-                plan = _read(place)
+            with contextlib.suppress(UnreadablePlanError, OtherSchemaError, TamperedPlanError):
+                plan = read_sealed(place.read_bytes())
                 found.setdefault(plan.plan_hash, plan)
     return list(found.values())
-
-
-def _read(place: Path) -> Plan:
-    try:
-        plan = Plan.model_validate_json(place.read_bytes())
-    except ValidationError as error:
-        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()][:5]
-        raise UnreadablePlanError(f"the plan cannot be read: {problems[0]}", problems=problems) from error
-    plan.verify()
-    return plan

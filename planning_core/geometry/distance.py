@@ -13,6 +13,8 @@ from planning_core.geometry.transform import FrameMismatchError, RigidTransform
 
 NEAR_MM = 12.0
 """Distances are exact up to here from a mask's bounding box, and an upper estimate beyond."""
+PIECE = 1 << 14
+"""Points looked up at once: what is worked out about them stays in the processor's cache."""
 
 
 @attrs.frozen(eq=False)
@@ -58,8 +60,12 @@ class DistanceField:
 
     def at(self, points_mm: ArrayLike) -> FloatArray:
         """Distance at points (..., 3) mm in the grid's frame; beyond the grid, border value plus the way to it."""
-        index = self.grid.indices(points_mm)
-        return self._at_index(np.ascontiguousarray(index.reshape(-1, 3).T)).reshape(index.shape[:-1])
+        points = np.asarray(points_mm, dtype=np.float64)
+        flat = points.reshape(-1, 3)
+        found = np.empty(len(flat))
+        for n in range(0, len(flat), PIECE):
+            found[n : n + PIECE] = self._at_index(np.ascontiguousarray(self.grid.indices(flat[n : n + PIECE]).T))
+        return found.reshape(points.shape[:-1])
 
     def _at_index(self, index: FloatArray) -> FloatArray:
         """Distance at continuous indices (3, n), one row each of k, j, i."""
@@ -99,7 +105,12 @@ class DistanceField:
 
     def on(self, grid: Grid) -> DistanceField:
         """This field on another grid of the same frame."""
-        return DistanceField(self._at_index(self.grid.indices_on(grid).reshape(3, -1)).reshape(grid.shape), grid)
+        values = np.empty(grid.shape, np.float32)
+        rows = max(1, PIECE // (grid.shape[1] * grid.shape[2]))
+        for k in range(0, grid.shape[0], rows):
+            index = self.grid.indices_on(grid, slice(k, k + rows))
+            values[k : k + rows] = self._at_index(index.reshape(3, -1)).reshape(index.shape[1:])
+        return DistanceField(values, grid)
 
 
 def _beyond(exact: Float32Array, near: tuple[slice, ...], shape: tuple[int, ...], spacing: FloatArray) -> Float32Array:

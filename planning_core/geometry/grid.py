@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 import attrs
@@ -53,25 +54,31 @@ class Grid:
         """Volume of one voxel in ml."""
         return float(np.prod(self.spacing_mm)) / 1000.0
 
+    @functools.cached_property
+    def upright(self) -> bool:
+        """Whether it lies along its frame's axes."""
+        return np.array_equal(self.direction, np.eye(3))
+
     def points(self, index_kji: ArrayLike) -> FloatArray:
         """Continuous indices (..., 3) in k, j, i order to points (..., 3) mm in ``frame``."""
         ijk = np.asarray(index_kji, dtype=np.float64)[..., ::-1]
-        return rotated(ijk * self.spacing_mm, self.direction) + self.origin_mm
+        steps = ijk * self.spacing_mm
+        return np.asarray((steps if self.upright else rotated(steps, self.direction)) + self.origin_mm)
 
     def indices(self, points_mm: ArrayLike) -> FloatArray:
         """Points (..., 3) mm in ``frame`` to continuous indices (..., 3) in k, j, i order."""
-        ijk = rotated(np.asarray(points_mm, dtype=np.float64) - self.origin_mm, self.direction.T) / self.spacing_mm
-        return ijk[..., ::-1]
+        away = np.asarray(points_mm, dtype=np.float64) - self.origin_mm
+        return np.asarray(((away if self.upright else rotated(away, self.direction.T)) / self.spacing_mm)[..., ::-1])
 
-    def indices_on(self, other: Grid) -> FloatArray:
-        """(3, nk, nj, ni): continuous k, j, i in this grid of every voxel of another in the same frame.
+    def indices_on(self, other: Grid, slices: slice = slice(None)) -> FloatArray:
+        """(3, nk, nj, ni): continuous k, j, i in this grid of every voxel of another in the same frame, or of some of its slices.
 
         The map from index to index is affine: three sums by broadcasting instead of a point per voxel.
         """
         first = self.indices(other.origin_mm)
         steps = self.indices(other.points(np.eye(3))) - first
         k, j, i = (np.arange(n) * step[:, None] for n, step in zip(other.shape, steps, strict=True))
-        return np.asarray((first[:, None] + k)[:, :, None, None] + j[:, None, :, None] + i[:, None, None, :])
+        return np.asarray((first[:, None] + k[:, slices])[:, :, None, None] + j[:, None, :, None] + i[:, None, None, :])
 
     def all_points(self) -> FloatArray:
         """(nk, nj, ni, 3) mm: the centre of every voxel in ``frame``."""
@@ -86,7 +93,7 @@ class Grid:
         Raises:
             ValueError: the grid is turned.
         """
-        if not np.array_equal(self.direction, np.eye(3)):
+        if not self.upright:
             raise ValueError(f"the grid is turned against {self.frame}: {self.direction.tolist()}")
         x, y, z = (o + np.arange(n) * h for o, n, h in zip(self.origin_mm, self.shape[::-1], self.spacing_mm, strict=True))
         return x[None, None, :], y[None, :, None], z[:, None, None]

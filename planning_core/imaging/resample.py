@@ -56,6 +56,20 @@ def coarsen(ct: CtVolume, spacing_mm: float) -> CoarseCt:
     return CoarseCt(np.asarray(hu, dtype=np.float32), grid)
 
 
+class Scales:
+    """A CT averaged to several voxel sizes, each made once: a registration asks for the same few many times."""
+
+    def __init__(self, ct: CtVolume) -> None:
+        self._ct = ct
+        self._made: dict[float, CoarseCt] = {}
+
+    def at(self, spacing_mm: float) -> CoarseCt:
+        """See ``coarsen``."""
+        if spacing_mm not in self._made:
+            self._made[spacing_mm] = coarsen(self._ct, spacing_mm)
+        return self._made[spacing_mm]
+
+
 def upright_grid(grid: Grid, spacing_mm: float) -> Grid:
     """An isotropic grid along the axes of LPS that covers ``grid``, however oblique or flipped it is."""
     n = np.array(grid.shape)

@@ -68,7 +68,10 @@ def find_beads(ct: CtVolume, diameter_mm: float, config: BeadConfig | None = Non
     """
     config = config or BeadConfig()
     metal = ct.hu > config.metal_hu
-    labels, count = ndi.label(metal, structure=np.ones((3, 3, 3)))
+    labels, count = np.zeros(metal.shape, np.int32), 0
+    if metal.any():
+        around = ndi.find_objects(metal.view(np.int8))[0]  # the rest of a large volume need not be looked through
+        count = ndi.label(metal[around], structure=np.ones((3, 3, 3)), output=labels[around])
     boxes = ndi.find_objects(labels)
     if count > config.max_metal:
         raise TooMuchMetalError(

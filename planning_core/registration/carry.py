@@ -8,6 +8,7 @@ import numpy as np
 from planning_core.anatomy.vertebra import Vertebra
 from planning_core.geometry import DistanceField, RigidTransform
 from planning_core.geometry.arrays import BoolArray, FloatArray
+from planning_core.imaging.resample import Scales
 from planning_core.imaging.volume import CtVolume
 from planning_core.registration.config import CarryConfig, SurfaceConfig
 from planning_core.registration.intensity import align_intensity, bone_samples
@@ -89,7 +90,8 @@ def carry_by_intensity(
     """
     config = config or CarryConfig()
     points = preop.ct_lps_from_vertebra.apply(bone_samples(preop.whole, config))
-    whole = align_intensity(preop_ct, points, intraop_ct, start, config)
+    before, after = Scales(preop_ct), Scales(intraop_ct)
+    whole = align_intensity(before, points, after, start, config)
     if not whole.correlation >= config.min_correlation:
         raise CarryError(
             f"the scans correlate by {whole.correlation:.2f} at this vertebra, at least {config.min_correlation:g} is needed: "
@@ -98,7 +100,8 @@ def carry_by_intensity(
             limit=config.min_correlation,
         )
     half = halves(points, config)
-    parts = [align_intensity(preop_ct, points[h], intraop_ct, whole.transform, config).transform for h in (half, ~half)]
+    near = config.model_copy(update={"levels_mm": config.levels_mm[-1:]})  # they begin where the whole bone came to rest
+    parts = [align_intensity(before, points[h], after, whole.transform, near).transform for h in (half, ~half)]
     apart = _apart(parts[0], parts[1], points)
     _require(apart, config.max_halves_mm, "the bone's two halves disagree by {:.2f} mm", "halves_mm")
     about = np.linalg.inv(whole.information)

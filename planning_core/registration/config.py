@@ -121,6 +121,18 @@ class AcceptanceConfig(BaseModel):
     fit_confidence: float = Field(0.9999, gt=0.5, lt=1, description="share of honest fits whose residuals pass as their model's")
 
 
+class FiducialConfig(BaseModel):
+    """Which balls on the skin count, and when touches are theirs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    diameter_mm: float = Field(3.0, gt=0.5, le=10, description="of the balls; the probe's tip rests in their middle (assumed)")
+    least: int = Field(6, ge=6, description="four can agree by chance, five do not; one more to check them by")
+    most: int = Field(12, ge=6, le=40, description="touching takes seconds each (assumed)")
+    tolerance_mm: float = Field(1.5, gt=0, description="a touch lies within this of its ball: the skin yields (assumed)")
+    apart_mm: float = Field(8.0, gt=0, description="touches nearer than this are of one ball (assumed)")
+
+
 class RegistrationConfig(BaseModel):
     """All of it."""
 
@@ -131,4 +143,5 @@ class RegistrationConfig(BaseModel):
     tracker: TrackerConfig = Field(default_factory=TrackerConfig)
     surface: SurfaceConfig = Field(default_factory=SurfaceConfig)
     carry: CarryConfig = Field(default_factory=CarryConfig)
+    fiducials: FiducialConfig = Field(default_factory=FiducialConfig)
     acceptance: AcceptanceConfig = Field(default_factory=AcceptanceConfig)

@@ -8,8 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from planning_core.geometry import DistanceField, RigidTransform
 from planning_core.geometry.arrays import BoolArray, FloatArray
-from planning_core.imaging.resample import CoarseCt, coarsen
-from planning_core.imaging.volume import CtVolume
+from planning_core.imaging.resample import CoarseCt, Scales
 from planning_core.registration.config import CarryConfig
 
 ITERATIONS = 40
@@ -42,7 +41,7 @@ def bone_samples(field: DistanceField, config: CarryConfig, seed: int = 0) -> Fl
 
 
 def align_intensity(
-    preop: CtVolume, points_mm: FloatArray, intraop: CtVolume, start: RigidTransform, config: CarryConfig | None = None
+    preop: Scales, points_mm: FloatArray, intraop: Scales, start: RigidTransform, config: CarryConfig | None = None
 ) -> IntensityFit:
     """Move points of one scan until the other scan shows there what the first did, up to gain and offset.
 
@@ -57,7 +56,7 @@ def align_intensity(
     turn, shift = start.rotation.copy(), start.apply(middle)
     weighted, correlation = np.eye(6), -1.0
     for level in config.levels_mm:
-        before, after = coarsen(preop, level), coarsen(intraop, level)
+        before, after = preop.at(level), intraop.at(level)
         wanted = before.at(points_mm).astype(np.float64)
         for _ in range(ITERATIONS):
             arm = away @ turn.T

@@ -123,3 +123,9 @@ class RefusedRegistrationError(RegistrationError):
     """A registration that acceptance refused. Carries ``reasons``."""
 
     code = "registration_refused"
+
+
+class XrayRegistrationError(RegistrationError):
+    """A bone that cannot be laid over the X-ray images at all. Carries ``views`` or ``pixels`` and ``needed``."""
+
+    code = "xray_registration"

@@ -20,7 +20,7 @@ from scipy.spatial.transform import Rotation
 from planning_core.anatomy.vertebra import Vertebra
 from planning_core.geometry import Grid, RigidTransform
 from planning_core.geometry.arrays import BoolArray, Float32Array, FloatArray
-from planning_core.imaging.resample import coarsen, upright_grid
+from planning_core.imaging.resample import Scales, coarsen, upright_grid
 from planning_core.imaging.volume import AIR_HU, CtVolume
 from planning_core.registration.config import CarryConfig
 from planning_core.registration.intensity import align_intensity, bone_samples
@@ -46,6 +46,7 @@ class StartSearchConfig(BaseModel):
     worth: float = Field(0.6, ge=0, lt=1, description="share of the best place's first correlation below which none is refined")
     apart_mm: float = Field(10.0, gt=0, description="places nearer than this are one; a vertebra is 20 mm and more away")
     refine_mm: tuple[PositiveFloat, ...] = Field((4.0, 2.0), description="voxels of the refinement")
+    refine_samples: int = Field(1500, ge=500, description="voxels compared in it; a correlation is then known to 0.02")
     min_correlation: float = Field(
         0.85, gt=0, lt=1, description="refined, below which it is not there; the same bone has 0.97, neighbours up to 0.80"
     )
@@ -140,8 +141,8 @@ def _refined(
 ) -> list[Place]:
     """Each place moved to where the scans correlate best near by; all figures from the same samples."""
     finest = min(config.refine_mm)
-    before, after = (_coarse(ct, finest) for ct in (preop, intraop))
-    settings = carry.model_copy(update={"levels_mm": config.refine_mm})
+    before, after = (Scales(_coarse(ct, finest)) for ct in (preop, intraop))
+    settings = carry.model_copy(update={"levels_mm": config.refine_mm, "samples": config.refine_samples})
     points = vertebra.ct_lps_from_vertebra.apply(bone_samples(vertebra.whole, settings))
     out = []
     for place in places:

@@ -69,7 +69,9 @@ class Corridor:
 
     def in_frame(self, points: FloatArray) -> FloatArray:
         """Lateral points (..., 3) in the vertebra's frame."""
-        return np.asarray(points * [self.sign, 1.0, 1.0] + [self.midline_mm, 0.0, 0.0])
+        framed = np.array(points)
+        framed[..., 0] = framed[..., 0] * self.sign + self.midline_mm
+        return framed
 
     def from_frame(self, points: FloatArray) -> FloatArray:
         """The inverse of ``in_frame``."""

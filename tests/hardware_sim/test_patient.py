@@ -5,6 +5,7 @@ from hardware_sim.patient import FractureSpec, PatientSpec, generate
 from planning_core.anatomy.label_file import from_labels
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.modelling import model_spine
+from planning_core.anatomy.pedicles import measure_pedicles
 from planning_core.imaging.ingest import load_ct
 
 COARSE = (1.6, 1.6, 2.0)
@@ -42,7 +43,7 @@ def test_every_vertebra_can_be_modelled_as_a_real_one(patient):
     spine = model_spine(from_labels(np.where(patient.intact_labels < 26, patient.intact_labels, 0), patient.grid), None)
     assert {v.value for v in spine.levels} >= {"T10", "T11", "T12", "L1", "L2", "L3", "L4"}
     for vertebra in spine.vertebrae.values():
-        assert len(vertebra.pedicles) == 2
+        assert len(measure_pedicles(vertebra)) == 2
 
 
 def test_the_series_is_read_as_it_was_made(patient, tmp_path):

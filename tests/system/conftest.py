@@ -11,8 +11,18 @@ import pytest
 from hardware_sim.patient import FractureSpec, PatientSpec, generate
 from planning_core.anatomy.levels import VertebraLevel
 
+FAILED = pytest.StashKey()
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """What a test leaves behind depends on how it ended."""
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
 
 
 def pkp_plan(*arguments, cwd):

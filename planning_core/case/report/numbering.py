@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from planning_core.case.folder import Case
-from planning_core.case.report.pictures import BODY, INK, PAPER, WINDOW_HU, finished, outlined, plt
+from planning_core.case.report.colours import BODY, INK, PAPER
+from planning_core.case.report.pictures import WINDOW_HU, finished, outlined, plt
 from planning_core.imaging.ingest import load_ct
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from planning_core.case.plan import DISCLAIMER, Plan
-from planning_core.case.report import pictures
+from planning_core.case.report import colours
 from planning_core.case.report.drawings import Drawings
-from planning_core.case.report.pictures import Picture, Subject
+from planning_core.case.report.pictures import Picture
 from planning_core.case.report.scene import as_json
+from planning_core.case.report.subject import Subject
 from planning_core.imaging.identity import PatientIdentity
 
 ASSETS = Path(__file__).parent / "assets"
@@ -42,12 +43,12 @@ def render(subject: Subject, plan: Plan, drawings: Drawings, identity: PatientId
 <header><h1>OpenPKP <span>cement and path plan · {_e(plan.level)}</span></h1>{who}<p class="research">{DISCLAIMER}</p></header>
 <section class="verdict {_e(plan.verdict)}"><h2>{word}</h2><p>{meaning}</p>{_list(plan.reasons)}</section>
 <section class="tiles">{_tiles(plan)}</section>
-<section><h2>Slices in the vertebra's own planes</h2><div class="row">{_figures(drawings.slices)}</div>{_legend(subject)}</section>
-<section><h2>Needle paths</h2><div class="row pairs">{_figures(drawings.along)}</div>{_paths(plan)}</section>
+<section><h2>Slices in the vertebra's own planes</h2><div class="row">{_figures(drawings.slices.standard)}</div>{_legend(subject)}</section>
+<section><h2>Needle paths</h2><div class="row pairs">{_figures(drawings.slices.along)}</div>{_paths(plan)}</section>
 <section><h2>In space</h2><div id="space"><div id="view3d" role="img" aria-label="3D view"></div>
 <div id="still">{_figure(drawings.still)}<p class="hint">A still picture: the turning one needs a browser with WebGL and scripts.</p></div>
 <div id="parts"></div><p class="hint" id="how">Drag to turn, wheel to zoom, right-drag to move.</p></div></section>
-<section><h2>Spine and heights</h2><div class="row">{_figure(drawings.spine)}<div class="grow">{_figure(drawings.heights)}{_heights(plan)}</div></div></section>
+<section><h2>Spine and heights</h2><div class="row">{_figure(drawings.overview.spine)}<div class="grow">{_figure(drawings.overview.heights)}{_heights(plan)}</div></div></section>
 <section class="columns"><div><h2>Volumes</h2>{_volumes(plan)}</div><div><h2>Policy</h2>{_list(plan.policy)}<h2>Error budget, one sigma</h2>{_table([], plan.error_budget_mm)}</div></section>
 <section class="columns"><div><h2>Where it comes from</h2>{_provenance(plan)}</div><div><h2>Notes</h2>{_list(_notes(plan))}</div></section>
 <footer>{DISCLAIMER} Points are in ct_lps millimetres. plan {_e(plan.plan_hash)}</footer>
@@ -101,12 +102,12 @@ def _table(head: list[str], rows: dict[str, Any] | list[list[Any]]) -> str:
 
 
 def _legend(subject: Subject) -> str:
-    items = [("collapsed body", pictures.BODY, ""), ("ideal body", pictures.IDEAL, "dash"), ("canal", pictures.CANAL, "")]
+    items = [("collapsed body", colours.BODY, ""), ("ideal body", colours.IDEAL, "dash"), ("canal", colours.CANAL, "")]
     if subject.shows_defect:
-        items.append(("defect: the solid that the millilitres come from", pictures.DEFECT, "area"))
+        items.append(("defect: the solid that the millilitres come from", colours.DEFECT, "area"))
     else:
-        items.append(("no defect is drawn where no cement is recommended", pictures.SOFT, "area"))
-    green = pictures.PATHS["left"]
+        items.append(("no defect is drawn where no cement is recommended", colours.SOFT, "area"))
+    green = colours.PATHS["left"]
     items += [
         ("cannula, where this slice cuts it", green, "area"),
         ("path in front of or behind this slice, projected", green, "dash"),

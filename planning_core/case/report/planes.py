@@ -5,9 +5,9 @@ from __future__ import annotations
 import attrs
 import manifold3d
 import numpy as np
-import trimesh
 
-from planning_core.case.report.pictures import Subject
+from planning_core.anatomy.pedicles import measure_pedicles
+from planning_core.case.report.subject import Subject
 from planning_core.geometry import RigidTransform
 from planning_core.geometry.arrays import FloatArray
 from planning_core.trajectory.plan import Trajectory
@@ -49,11 +49,12 @@ class Plane:
         """(n, 3) mm: in-picture right, down and distance behind the plane of points (n, 3) in the vertebra's frame."""
         return np.asarray((points - self.centre) @ np.stack([self.right, self.down, self.normal], axis=1))
 
-    def section(self, solid: trimesh.Trimesh, vertebra_from_ct: RigidTransform) -> list[FloatArray]:
+    def section(self, solid: manifold3d.Manifold, vertebra_from_ct: RigidTransform) -> list[FloatArray]:
         """Where this plane cuts a closed solid in ct_lps: closed outlines, each (n, 2) mm in-picture; holes run the other way."""
-        flat = self.project(vertebra_from_ct.apply(np.asarray(solid.vertices)))
-        whole = manifold3d.Manifold(manifold3d.Mesh64(np.array(flat, order="C"), np.array(solid.faces, np.uint64)))
-        return [np.asarray(outline) for outline in whole.slice(0.0).to_polygons()]
+        axes = np.stack([self.right, self.down, self.normal])
+        shift = axes @ (vertebra_from_ct.translation_mm - self.centre)
+        flat = solid.transform(np.column_stack([axes @ vertebra_from_ct.rotation, shift]))
+        return [np.asarray(outline) for outline in flat.slice(0.0).to_polygons()]
 
     def whereabouts(self, away_mm: FloatArray) -> str:
         """Words for how far, and to which side of the plane, something lies whose distances behind it are given (n,) mm."""
@@ -69,7 +70,7 @@ def standard_planes(subject: Subject) -> list[Plane]:
     """Mid-sagittal, axial through the pedicles, coronal through the body; the patient's right is on the picture's left."""
     vertebra = subject.vertebra
     back = vertebra.ct_lps_from_vertebra.inverse()
-    heights = [float(back.apply(p.centre_lps_mm)[2]) for p in vertebra.pedicles.values()] or [5.0]
+    heights = [float(back.apply(p.centre_lps_mm)[2]) for p in measure_pedicles(vertebra).values()] or [5.0]
     axial = np.array([0.0, 12.0, float(np.mean(heights))])
     return [
         Plane("Sagittal, midline", np.array([0.0, 8.0, 0.0]), Y, -Z, ("A", "P", "H", "F"), (46, 40)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -11,15 +12,19 @@ import manifold3d
 import numpy as np
 import trimesh
 
+from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.surface import OpenSurfaceError, closed_surface
-from planning_core.case.exports import path_mesh
+from planning_core.anatomy.vertebra import Spine, Vertebra
 from planning_core.case.report.canal import canal_at
-from planning_core.case.report.pictures import BODY, CANAL, DEFECT, IDEAL, OTHER, PATHS, Subject, best_paths
+from planning_core.case.report.colours import BODY, CANAL, DEFECT, IDEAL, OTHER, PATHS
+from planning_core.case.report.subject import Subject, best_paths
+from planning_core.case.surfaces import path_mesh
 from planning_core.geometry import DistanceField
 
 FACES = 6000
 SIMPLIFY_MM = 0.35
 CANAL_HALF_MM, CANAL_STEP_MM = 34.0, 2.0
+CANAL_NAME = "canal"
 OUTSIDE_MM = 45.0
 """How much of each needle stands out of the bone."""
 
@@ -42,20 +47,42 @@ class Part:
 
 def parts_of(subject: Subject) -> list[Part]:
     """The planned vertebra, its canal, defect, ideal body, paths and neighbours, each simplified for drawing."""
-    level, surfaces = subject.cement.level, subject.surfaces
-    parts = [Part("planned vertebra", surfaces[f"{level.value}_vertebra"], BODY, 0.45)]
-    parts.append(Part("ideal body", surfaces[f"{level.value}_ideal_body"], IDEAL, 0.22, visible=False))
-    canal = _canal(subject)
+    level, made = subject.cement.level, subject.made.simple
+
+    def simple(name: str) -> trimesh.Trimesh:
+        return made[name] if name in made else simplified(subject.surfaces[name])
+
+    parts = [Part("planned vertebra", simple(f"{level.value}_vertebra"), BODY, 0.45)]
+    parts.append(Part("ideal body", simple(f"{level.value}_ideal_body"), IDEAL, 0.22, visible=False))
+    canal = made[CANAL_NAME] if CANAL_NAME in made else canal_surface(subject.spine, subject.vertebra)
     if canal is not None:
         parts.append(Part("spinal canal", canal, CANAL, 0.35))
     if subject.shows_defect:
-        parts.append(Part("defect", surfaces[f"{level.value}_defect"], DEFECT, 0.9))
-    for other in subject.spine.levels:
-        if other is not level and abs(other.ordinal - level.ordinal) <= 1:
-            parts.append(Part(other.value, surfaces[f"{other.value}_vertebra"], OTHER, 0.35))
+        parts.append(Part("defect", simple(f"{level.value}_defect"), DEFECT, 0.9))
+    for other in shown_neighbours(subject.spine, level):
+        parts.append(Part(other.value, simple(f"{other.value}_vertebra"), OTHER, 0.35))
     for path in best_paths(subject.trajectories):
-        parts.append(Part(f"{path.side.value} path", path_mesh(path, OUTSIDE_MM), PATHS[path.side.value], 1.0))
-    return [attrs.evolve(part, mesh=_simplified(part.mesh)) for part in parts]
+        parts.append(Part(f"{path.side.value} path", simplified(path_mesh(path, OUTSIDE_MM)), PATHS[path.side.value], 1.0))
+    return parts
+
+
+def shown_neighbours(spine: Spine, level: VertebraLevel) -> list[VertebraLevel]:
+    """The levels beside the planned one that stand in the scene."""
+    return [other for other in spine.levels if other is not level and abs(other.ordinal - level.ordinal) <= 1]
+
+
+def simple_bones(spine: Spine, level: VertebraLevel, bones: Mapping[str, trimesh.Trimesh]) -> dict[str, trimesh.Trimesh]:
+    """What of the scene is known before there is a plan, simplified for drawing, by name: ``Made.simple``."""
+    simple = {name: simplified(bones[name]) for name in (f"{v.value}_vertebra" for v in (level, *shown_neighbours(spine, level)))}
+    canal = canal_surface(spine, spine.vertebrae[level])
+    return simple if canal is None else {**simple, CANAL_NAME: canal}
+
+
+def simple_cement(level: VertebraLevel, surfaces: Mapping[str, trimesh.Trimesh]) -> dict[str, trimesh.Trimesh]:
+    """The same of what the cement stage adds."""
+    return {
+        name: simplified(surfaces[name]) for name in (f"{level.value}_ideal_body", f"{level.value}_defect") if name in surfaces
+    }
 
 
 def as_json(subject: Subject, parts: list[Part]) -> str:
@@ -75,20 +102,19 @@ def _record(part: Part) -> dict[str, Any]:
     }
 
 
-def _canal(subject: Subject) -> trimesh.Trimesh | None:
-    """The canal's surface, cut off above and below the planned vertebra, or where its course is not known."""
-    vertebra = subject.vertebra
+def canal_surface(spine: Spine, vertebra: Vertebra) -> trimesh.Trimesh | None:
+    """The canal's surface, cut off above and below the planned vertebra, or where its course is not known; simplified."""
     grid = vertebra.canal.grid.resampled(CANAL_STEP_MM)
     points = grid.all_points()
-    known = np.nan_to_num(canal_at(subject.spine, vertebra, points), nan=CANAL_HALF_MM)
+    known = np.nan_to_num(canal_at(spine, vertebra, points), nan=CANAL_HALF_MM)
     stump = DistanceField(np.maximum(known, np.abs(points[..., 2]) - CANAL_HALF_MM), grid)
     try:
-        return closed_surface(stump, vertebra.ct_lps_from_vertebra)
+        return simplified(closed_surface(stump, vertebra.ct_lps_from_vertebra))
     except OpenSurfaceError:
         return None  # a mask without an arch has none
 
 
-def _simplified(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+def simplified(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     """Fewer triangles for the picture: manifold3d's simplification within a third of a millimetre."""
     if len(mesh.faces) <= FACES:
         return mesh

@@ -6,12 +6,12 @@ import textwrap
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
 from planning_core.case.plan import DISCLAIMER, Plan
+from planning_core.case.report.colours import INK, PAPER, SOFT, rgb
 from planning_core.case.report.drawings import Drawings
-from planning_core.case.report.pictures import DPI, INK, PAPER, SOFT, Picture, finished, plt
+from planning_core.case.report.pictures import DPI, Picture, finished, plt
 
 VERDICTS = {"accept": ("Accept", "#7bd88f"), "review": ("Review", "#f0c75e"), "refuse": ("Refused", "#e2574c")}
 GAP = 12
@@ -23,9 +23,9 @@ LINE_IN = 0.24
 def sheet(plan: Plan, drawings: Drawings) -> Picture:
     """The sheet; it grows with the reasons, none is cut off."""
     rows = [
-        _beside([*drawings.slices, drawings.spine]),
-        _beside(drawings.along) if drawings.along else None,
-        _beside([drawings.still, drawings.heights]),
+        _beside([*drawings.slices.standard, drawings.overview.spine]),
+        _beside(drawings.slices.along) if drawings.slices.along else None,
+        _beside([drawings.still, drawings.overview.heights]),
     ]
     bodies = [row for row in rows if row is not None]
     width = max(row.shape[1] for row in bodies)
@@ -80,5 +80,5 @@ def _widened(row: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
 
 
 def _paper(height: int, width: int) -> NDArray[np.uint8]:
-    colour = np.round(np.array(to_rgb(PAPER)) * 255).astype(np.uint8)
+    colour = np.round(rgb(PAPER) * 255).astype(np.uint8)
     return np.broadcast_to(colour, (height, width, 3)).copy()

@@ -11,20 +11,10 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
 from planning_core.case.report.canal import canal_at
-from planning_core.case.report.pictures import (
-    BODY,
-    CANAL,
-    DEFECT,
-    IDEAL,
-    INK,
-    PATHS,
-    WINDOW_HU,
-    Picture,
-    Subject,
-    drawn,
-    outlined,
-)
+from planning_core.case.report.colours import BODY, CANAL, DEFECT, IDEAL, INK, PATHS
+from planning_core.case.report.pictures import WINDOW_HU, Picture, drawn, outlined
 from planning_core.case.report.planes import Plane
+from planning_core.case.report.subject import Subject
 from planning_core.geometry.arrays import FloatArray
 from planning_core.trajectory.plan import Trajectory
 
@@ -34,6 +24,8 @@ STEP_MM = 0.25
 OUTSIDE_MM = 18.0
 """How much of the needle is drawn outside the bone."""
 CANAL_BERTH_MM = 1.0
+COARSE = 2
+"""The canal is looked up in every so manieth pixel; both edges of a plane are among them."""
 
 
 def slice_picture(subject: Subject, plane: Plane, paths: Sequence[Trajectory]) -> Picture:
@@ -52,11 +44,12 @@ def draw_plane(axes: Axes, subject: Subject, plane: Plane, paths: Sequence[Traje
     else:
         axes.imshow(vertebra.whole.at(points) < 0, cmap="gray", vmin=0, vmax=2.5, extent=extent)
     if subject.shows_defect:
-        _fill(axes, plane.section(cement.defect, vertebra.ct_lps_from_vertebra.inverse()), DEFECT)
-    body, ideal, canal = vertebra.body.at(points), cement.ideal.at(points), canal_at(subject.spine, vertebra, points)
-    across = (np.linspace(extent[0], extent[1], body.shape[1]), np.linspace(extent[3], extent[2], body.shape[0]))
+        _fill(axes, plane.section(subject.defect, vertebra.ct_lps_from_vertebra.inverse()), DEFECT)
+    body, ideal = vertebra.body.at(points), cement.ideal.at(points)
+    canal = canal_at(subject.spine, vertebra, points[::COARSE, ::COARSE])  # round and smooth
     for field, colour, style in ((body, BODY, "solid"), (ideal, IDEAL, "dashed"), (canal, CANAL, "solid")):
         if np.nanmin(field) < 0 < np.nanmax(field):
+            across = (np.linspace(extent[0], extent[1], field.shape[1]), np.linspace(extent[3], extent[2], field.shape[0]))
             axes.contour(*across, field, levels=[0], colors=colour, linewidths=1.3, linestyles=style)
     notes = [note for path in paths if (note := _draw_path(axes, subject, plane, path, points))]
     _frame(axes, plane, notes)

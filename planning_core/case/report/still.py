@@ -6,15 +6,15 @@ back to front in every pixel. Parts are few and closed, so this needs no graphic
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
-from planning_core.case.report.pictures import DPI, PAPER, SOFT, Picture, finished, plt
+from planning_core.case.report.colours import PAPER, rgb
 from planning_core.case.report.scene import Part
 from planning_core.geometry.arrays import Float32Array, FloatArray
 
@@ -23,30 +23,25 @@ LAMP = np.array([-0.35, 0.55, 0.75])
 """Where light comes from: over the looker's left shoulder (right, up, towards the looker)."""
 AMBIENT, DIFFUSE, SHINE = 0.34, 0.66, 0.22
 OVERSAMPLE = 2
-DENSITY = 1.05
-"""Points per pixel along a triangle: fewer leave holes."""
-STEPS = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512, 1024, 2048])
+DENSITY = 1.42
+"""Points per pixel along a triangle: a cell of them, even its diagonal, is shorter than a pixel, or holes are left."""
+STEPS = 2 ** np.arange(12)
 FAR = np.float32(-1e9)
 VIEWS = (("from behind and the left", (0.5, 0.87, 0.37)), ("from the left", (1.0, 0.12, 0.1)))
 """Titles and directions from the vertebra towards the looker, LPS (+x left, +y behind, +z up)."""
+SIZE = (520, 440)
+"""Pixels of each view."""
 
 
-def still_picture(parts: Sequence[Part], centre: FloatArray, size: tuple[int, int] = (520, 440), half_mm: float = 58) -> Picture:
-    """All views side by side; parts that the page hides at first are left out.
+def still_views(parts: Sequence[Part], centre: FloatArray, size: tuple[int, int] = SIZE, half_mm: float = 58) -> Float32Array:
+    """All views side by side, (height, width, 3) float32, 0..1; parts that the page hides at first are left out.
 
     Args:
         centre: (3,) ct_lps mm. size: pixels, width and height of each view. half_mm: half the height shown.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         views = pool.map(lambda view: still(parts, centre, np.array(view[1]), size, half_mm), VIEWS)
-    shown = np.concatenate(list(views), axis=1)
-    figure = plt.figure(figsize=(shown.shape[1] / DPI, shown.shape[0] / DPI), dpi=DPI, facecolor=PAPER)
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.imshow(shown, interpolation="nearest")
-    axes.set_axis_off()
-    for number, (title, _) in enumerate(VIEWS):
-        axes.text(size[0] * number + 12, 20, title, color=SOFT, fontsize=8, va="center")
-    return finished("The plan in space", figure)
+    return np.concatenate(list(views), axis=1)
 
 
 def still(parts: Sequence[Part], centre: FloatArray, towards: FloatArray, size: tuple[int, int], half_mm: float) -> Float32Array:
@@ -62,20 +57,25 @@ def still(parts: Sequence[Part], centre: FloatArray, towards: FloatArray, size: 
     axes = np.stack([right, np.cross(forward, right), forward], axis=1)
     scale = height / (2 * half_mm)
     shown = [part for part in parts if part.visible]
-    paper = np.array(to_rgb(PAPER), np.float32)
-    depth = np.full((len(shown), height * width), FAR, np.float32)
-    shades = np.empty((len(shown), height * width, 3), np.float32)
-    for number, part in enumerate(shown):
-        pixel, near, shade = _surface(part, centre, axes, scale, (width, height))
-        depth[number, pixel], shades[number, pixel] = near, shade
-    covered = np.flatnonzero((depth > FAR).any(axis=0))
-    order = np.argsort(depth[:, covered], axis=0)  # farthest first
+    paper = rgb(PAPER).astype(np.float32)
+    surfaces = [_surface(part, centre, axes, scale, (width, height)) for part in shown]
+    place = np.zeros(height * width, np.int32)
+    for pixel, _, _ in surfaces:
+        place[pixel] = 1
+    covered = np.flatnonzero(place)
+    place[covered] = np.arange(len(covered))
+    depth = np.full((len(covered), len(shown)), FAR, np.float32)
+    shades = np.empty((len(covered), len(shown), 3), np.float32)
+    for number, (pixel, near, shade) in enumerate(surfaces):
+        depth[place[pixel], number], shades[place[pixel], number] = near, shade
+    order = np.argsort(depth, axis=1)  # farthest first
+    there = np.take_along_axis(depth, order, axis=1) > FAR
     opacity = np.array([part.opacity for part in shown], np.float32)
     laid = np.broadcast_to(paper, (len(covered), 3)).copy()
-    for which in order:
-        here = np.flatnonzero(depth[which, covered] > FAR)
-        layer = which[here]
-        laid[here] += opacity[layer, None] * (shades[layer, covered[here]] - laid[here])
+    for rank in range(len(shown)):
+        here = np.flatnonzero(there[:, rank])
+        layer = order[here, rank]
+        laid[here] += opacity[layer, None] * (shades[here, layer] - laid[here])
     colour = np.broadcast_to(paper, (height * width, 3)).copy()
     colour[covered] = laid
     fine = colour.reshape(height // OVERSAMPLE, OVERSAMPLE, width // OVERSAMPLE, OVERSAMPLE, 3)
@@ -90,26 +90,30 @@ def _surface(
     points = (np.asarray(part.mesh.vertices) - centre) @ axes
     points[:, :2] = points[:, :2] * scale * [1, -1] + [width / 2, height / 2]
     normals = (np.asarray(part.mesh.vertex_normals) @ axes).astype(np.float32)
-    depth, normal = np.full(width * height, FAR, np.float32), np.zeros((width * height, 3), np.float32)
+    # only the part's own box is held: most parts are far smaller than the picture
+    first = np.clip(np.floor(points[:, :2].min(axis=0)), 0, size).astype(int)
+    across, down = np.maximum(np.clip(np.ceil(points[:, :2].max(axis=0)), 0, size).astype(int) + 1 - first, 1)
+    depth, normal = np.full(down * across, FAR, np.float32), np.zeros((down * across, 3), np.float32)
     corners = points.astype(np.float32)[part.mesh.faces]
     ahead = _area(corners) < 0  # rows run down: a triangle that faces the looker turns the other way
     for corner, weights, faces in _lattices(corners[ahead], np.asarray(part.mesh.faces)[ahead]):
         at = np.tensordot(weights, corner, axes=(1, 1))  # (samples, triangles, 3)
         column, row = at[..., 0].astype(np.int32), at[..., 1].astype(np.int32)
         seen = (at[..., 0] >= 0) & (column < width) & (at[..., 1] >= 0) & (row < height)
-        pixel, near = (row * width + column)[seen], at[..., 2][seen]
+        pixel, near = ((row - first[1]) * across + column - first[0])[seen], at[..., 2][seen]
         np.maximum.at(depth, pixel, near)
         front = near >= depth[pixel]
         sample, triangle = (index[front] for index in np.nonzero(seen))
         normal[pixel[front]] = np.einsum("nc,ncd->nd", weights[sample], normals[faces[triangle]])
     covered = np.flatnonzero(depth > FAR)
+    pixels = (covered // across + first[1]) * width + covered % across + first[0]
     normal = normal[covered]
     normal /= np.maximum(np.sqrt(np.einsum("nd,nd->n", normal, normal)), 1e-6)[:, None]
     lamp = (LAMP / np.linalg.norm(LAMP)).astype(np.float32)
     facing = np.clip(normal @ lamp, 0, 1)
     gloss = np.clip(2 * facing * normal[:, 2] - lamp[2], 0, 1) ** 24
-    light = (AMBIENT + DIFFUSE * facing)[:, None] * np.array(to_rgb(part.colour), np.float32)
-    return covered, depth[covered], np.clip(light + SHINE * gloss[:, None], 0, 1)
+    light = (AMBIENT + DIFFUSE * facing)[:, None] * rgb(part.colour).astype(np.float32)
+    return pixels, depth[covered], np.clip(light + SHINE * gloss[:, None], 0, 1)
 
 
 def _area(corners: Float32Array) -> Float32Array:
@@ -131,7 +135,20 @@ def _lattices(corners: Float32Array, faces: np.ndarray) -> Iterator[tuple[Float3
     size = np.stack([long, np.abs(_area(corners)) / np.maximum(long, 1e-3)], axis=1)
     steps = STEPS[np.searchsorted(STEPS, np.minimum(DENSITY * size, STEPS[-1]))]
     for along, across in np.unique(steps, axis=0):
-        s, t = (g.ravel() for g in np.meshgrid(np.linspace(0, 1, along + 1), np.linspace(0, 1, across + 1)))
-        weights = np.stack([(1 - s) * (1 - t), s * (1 - t), t], axis=1).astype(np.float32)
+        weights = _weights(int(along), int(across))
         chosen = (steps == (along, across)).all(axis=1)
         yield corners[chosen], weights, faces[chosen]
+
+
+@functools.cache
+def _weights(along: int, across: int) -> Float32Array:
+    """Weights (m, 3) of a triangle's corners at points on it.
+
+    Args:
+        along: steps on its longest edge, fewer towards the tip. across: steps from there to the tip.
+    """
+    rows = []
+    for t in np.linspace(0, 1, across + 1):
+        s = np.linspace(0, 1, int(np.ceil((1 - t) * along)) + 1)
+        rows.append(np.stack([(1 - s) * (1 - t), s * (1 - t), np.full(len(s), t)], axis=1))
+    return np.concatenate(rows).astype(np.float32)

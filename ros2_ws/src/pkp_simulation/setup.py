@@ -10,5 +10,10 @@ setup(
     packages=find_packages(),
     data_files=[("share/ament_index/resource_index/packages", [f"resource/{NAME}"]), (f"share/{NAME}", ["package.xml"])],
     zip_safe=True,
-    entry_points={"console_scripts": ["arm_controller = pkp_simulation.arm_controller:main"]},
+    entry_points={
+        "console_scripts": [
+            "arm_controller = pkp_simulation.arm_controller:main",
+            "arm_mirror = pkp_simulation.arm_mirror:main",
+        ]
+    },
 )

@@ -6,6 +6,7 @@ from scipy.spatial.transform import Rotation
 from planning_core.anatomy.label_file import from_labels
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.modelling import model_spine
+from planning_core.anatomy.pedicles import measure_pedicles
 from planning_core.anatomy.surface import closed_surface
 from planning_core.anatomy.vertebra import FractureShape, GenantGrade, Side
 from planning_core.case.exports import as_image
@@ -71,15 +72,16 @@ def test_left_and_right_pedicles_lie_on_their_sides_behind_the_body(modelled):
     _, spine = modelled(VERSE005_MASK)
     for vertebra in spine.vertebrae.values():
         back = vertebra.ct_lps_from_vertebra.inverse()
-        assert back.apply(vertebra.pedicles[Side.LEFT].centre_lps_mm)[0] > 5
-        assert back.apply(vertebra.pedicles[Side.RIGHT].centre_lps_mm)[0] < -5
+        pedicles = measure_pedicles(vertebra)
+        assert back.apply(pedicles[Side.LEFT].centre_lps_mm)[0] > 5
+        assert back.apply(pedicles[Side.RIGHT].centre_lps_mm)[0] < -5
 
 
 def test_pedicle_widths_are_within_what_anatomists_measured(modelled):
     # FACTS: L1–L3 means 7.5–10.3 mm, standard deviations up to 2.6
     _, spine = modelled(VERSE012_MASK)
     for name in ("L1", "L2", "L3"):
-        for pedicle in spine.vertebrae[VertebraLevel(name)].pedicles.values():
+        for pedicle in measure_pedicles(spine.vertebrae[VertebraLevel(name)]).values():
             assert 5 < pedicle.width_mm < 13
 
 

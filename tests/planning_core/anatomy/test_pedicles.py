@@ -1,16 +1,16 @@
 """Pedicles of vertebrae whose answer is known, and of real ones that were measured wrongly."""
 
+import attrs
 import numpy as np
 import pytest
 
-from planning_core.anatomy.body import Canal
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.pedicles import measure_pedicles
 from planning_core.anatomy.vertebra import Pedicle, Side
 from planning_core.geometry import DistanceField
 from planning_core.geometry.arrays import FloatArray
 from tests.data import HEALTHY_MASK
-from tests.planning_core.trajectory.tubes import CANAL_RADIUS_MM, WALL_MM, Tube, axis, vertebra
+from tests.planning_core.trajectory.tubes import WALL_MM, Tube, axis, vertebra
 
 
 def _measure(tube: Tube, lip: FloatArray | None = None) -> dict[Side, Pedicle]:
@@ -20,8 +20,7 @@ def _measure(tube: Tube, lip: FloatArray | None = None) -> dict[Side, Pedicle]:
     if lip is not None:
         beyond = np.abs(whole.grid.all_points() - lip.mean(axis=0)) - np.ptp(lip, axis=0) / 2
         whole = DistanceField(np.minimum(whole.values, beyond.max(axis=-1)), whole.grid)
-    canal = Canal(known.canal, np.array([0.0, WALL_MM + CANAL_RADIUS_MM]), CANAL_RADIUS_MM, CANAL_RADIUS_MM, known.wall)
-    return measure_pedicles(whole, canal, known.ct_lps_from_vertebra)
+    return measure_pedicles(attrs.evolve(known, whole=whole))
 
 
 @pytest.mark.parametrize("radius", [2.3, 2.8, 3.6, 6.5])
@@ -46,7 +45,7 @@ def test_a_lip_that_ends_blindly_is_not_followed() -> None:
 
 def test_pedicles_of_a_real_t12_above_a_long_lip_are_found(modelled) -> None:
     _, spine = modelled(HEALTHY_MASK)
-    pedicles = spine.vertebrae[VertebraLevel.T12].pedicles
+    pedicles = measure_pedicles(spine.vertebrae[VertebraLevel.T12])
     assert set(pedicles) == set(Side)
     for pedicle in pedicles.values():
         assert 5.0 < pedicle.width_mm < 12.0

@@ -11,7 +11,7 @@ from planning_core.case.contents import fill
 from planning_core.case.folder import Case
 from planning_core.case.plan import make_plan
 from planning_core.case.report.drawings import draw_all
-from planning_core.case.report.pictures import Subject
+from planning_core.case.report.subject import Subject
 from planning_core.cement.planner import plan_cement
 from planning_core.configuration import Configuration
 from planning_core.imaging.volume import CtVolume

@@ -1,4 +1,5 @@
 import json
+import resource
 
 import pytest
 
@@ -35,3 +36,19 @@ def test_a_dropped_line_is_seen(tmp_path):
 def test_every_line_is_json(tmp_path):
     audit.record(tmp_path, "planned", verdict="accept")
     assert json.loads((tmp_path / audit.NAME).read_text())["event"] == "planned"
+
+
+@pytest.mark.parametrize("spare", [0, 40])
+def test_a_disk_that_fills_up_in_mid_line_leaves_a_chain_that_goes_on(tmp_path, spare):
+    audit.record(tmp_path, "planned")
+    before = (tmp_path / audit.NAME).read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + spare, hard))
+    try:
+        with pytest.raises(OSError, match=r"bytes written|too large"):
+            audit.record(tmp_path, "approved")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / audit.NAME).read_bytes() == before
+    audit.record(tmp_path, "approved")
+    assert audit.verify(tmp_path)

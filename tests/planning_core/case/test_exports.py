@@ -3,7 +3,7 @@ import pytest
 import trimesh
 
 from planning_core.anatomy.vertebra import Side
-from planning_core.case.exports import path_mesh
+from planning_core.case.surfaces import path_mesh
 from planning_core.trajectory.plan import PathKind
 
 

@@ -1,9 +1,12 @@
+import json
+
 import pytest
 
 from planning_core.case.contents import fill
 from planning_core.case.folder import Case
-from planning_core.case.plan import TamperedPlanError
-from planning_core.case.revisions import NoPlanError, UnreadablePlanError, keep, kept, newest, open_plan, revision_path
+from planning_core.case.plan import TamperedPlanError, content_sha256
+from planning_core.case.revisions import NoPlanError, keep, keep_newest, kept, newest, open_plan, revision_path
+from planning_core.case.sealed import OtherSchemaError, UnreadablePlanError
 
 
 def another(plan):
@@ -51,9 +54,21 @@ def test_an_edited_plan_is_not_opened(plan, tmp_path):
         open_plan(tmp_path)
 
 
-@pytest.mark.parametrize("text", [b"", b"{}", b'{"schema_version": 2}', b"\xff\xfe"])
-def test_what_is_no_plan_is_named(text, tmp_path):
-    Case(tmp_path).write("plan.json", text)
+def test_a_case_of_an_earlier_schema_says_so_and_keeps_its_plan_when_it_is_planned_again(plan, tmp_path):
+    earlier = {**plan.model_dump(mode="json", exclude={"plan_hash"}), "schema_version": 1}
+    content = json.dumps({**earlier, "plan_hash": content_sha256(earlier)}).encode()
+    case = Case(tmp_path)
+    case.write("plan.json", content)
+    with pytest.raises(OtherSchemaError, match="earlier version"):
+        newest(tmp_path)
+    keep_newest(case)
+    stored(tmp_path, plan)
+    assert kept(tmp_path) == [plan]
+    assert revision_path(tmp_path, content_sha256(earlier)).read_bytes() == content
+
+
+def test_what_is_no_plan_is_named(tmp_path):
+    Case(tmp_path).write("plan.json", b"{}")
     with pytest.raises(UnreadablePlanError):
         open_plan(tmp_path)
 

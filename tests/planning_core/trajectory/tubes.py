@@ -5,13 +5,13 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
+from planning_core.anatomy.body import Canal
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.vertebra import (
     FractureAssessment,
     FractureShape,
     GenantGrade,
     Heights,
-    Pedicle,
     Side,
     Spine,
     Vertebra,
@@ -47,23 +47,20 @@ def vertebra(
     tubes = [_tube(points, *axis(side, tube), tube.radius_mm) for side, tube in ((Side.LEFT, left), (Side.RIGHT, right))]
     # the pedicles' tubes run into body and arch; the canal stays free of them
     whole = np.minimum.reduce([body, arch, *tubes])
-    canal = np.hypot(points[..., 0], points[..., 1] - WALL_MM - CANAL_RADIUS_MM) - CANAL_RADIUS_MM
-    sides = {Side.LEFT: left, Side.RIGHT: right}
+    free = np.hypot(points[..., 0], points[..., 1] - WALL_MM - CANAL_RADIUS_MM) - CANAL_RADIUS_MM
+    middle = np.array([0.0, WALL_MM + CANAL_RADIUS_MM])
     pose = RigidTransform.from_parts("ct_lps", frame, _turn(12.0), (40.0, -25.0, 310.0))
     return Vertebra(
         LEVEL,
         pose,
         DistanceField(whole, grid),
         DistanceField(np.maximum(body, points[..., 1] - WALL_MM), grid),
-        DistanceField(canal, grid),
-        np.zeros(grid.shape, np.uint8),
+        Canal(DistanceField(free, grid), middle, CANAL_RADIUS_MM, CANAL_RADIUS_MM, np.array([WALL_MM, 0.0, 0.0])),
         None,
         Heights(2 * body_half_height_mm, 2 * body_half_height_mm, 2 * body_half_height_mm),
         30.0,
-        {side: _pedicle(side, tube, pose) for side, tube in sides.items()},
         None,
         [grid_mm] * 3,
-        [WALL_MM, 0.0, 0.0],
     )
 
 
@@ -80,12 +77,6 @@ def axis(side: Side, tube: Tube) -> tuple[FloatArray, FloatArray]:
     angle = np.radians(tube.convergence_deg)
     point = np.array([sign * (CANAL_RADIUS_MM + 2.0 + tube.radius_mm), WALL_MM + CANAL_RADIUS_MM / 2, tube.z_mm])
     return point, np.array([-sign * np.sin(angle), -np.cos(angle), 0.0])
-
-
-def _pedicle(side: Side, tube: Tube, pose: RigidTransform) -> Pedicle:
-    point, way = axis(side, tube)
-    width = 2 * tube.radius_mm
-    return Pedicle(side, pose.apply(point), pose.rotate(way), width, width, tube.convergence_deg, 0.0)
 
 
 def _tube(points: FloatArray, centre: FloatArray, way: FloatArray, radius: float) -> FloatArray:

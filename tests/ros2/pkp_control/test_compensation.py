@@ -147,6 +147,7 @@ FAULTS = {
     "clock back": lambda b: b.law.step(b.now_s - 1.0, b.now_s - 1.0, b.joints),
     "clock not a number": lambda b: b.law.step(np.nan, b.now_s, b.joints),
     "joints not a number": lambda b: b.law.step(b.now_s, b.now_s, np.full(6, np.nan)),
+    "joints from the future": lambda b: b.law.step(b.now_s, b.now_s + 0.02, b.joints),
     "joints old": lambda b: b.law.step(b.now_s, b.now_s - 1.0, b.joints),
     "sample not a number": lambda b: b.law.observe(ToolSample("patient_ref", 10**6, np.nan, PATIENT), b.now_s),
     "sample from the future": lambda b: b.law.observe(ToolSample("patient_ref", 10**6, b.now_s + 9, PATIENT), b.now_s),
@@ -177,6 +178,12 @@ def test_each_fault_pauses_within_100_ms_and_stays(name: str) -> None:
     bench.patient_mm, bench.tool_mm = np.zeros(3), np.zeros(3)
     resting = bench.run(15).joints
     np.testing.assert_array_equal(bench.run(60).joints, resting)
+
+
+def test_a_joint_state_of_this_very_moment_is_fresh_whatever_the_last_bit_of_its_stamp() -> None:
+    bench = enabled()
+    bench.law.step(bench.now_s, np.nextafter(bench.now_s, np.inf), bench.joints)
+    assert bench.law.state is CompensationState.ENABLED
 
 
 def test_an_arm_that_does_not_follow_is_a_fault() -> None:

@@ -28,7 +28,8 @@ class Room:
     """Where everything truly is.
 
     Args:
-        planning_ct, scan, beadless: files. truth: of the scan. bead_lps_mm: check bead in the scan. preop_from_scan: of points.
+        planning_ct, scan, beadless, balls: files; the last shows steel balls on the skin and no plate.
+        truth: of the scans. bead_lps_mm: check bead in the scan. balls_lps_mm: (7, 3).
         tracker_from_scan, tracker_from_reference, tracker_from_plate: camera's.
     """
 
@@ -37,6 +38,8 @@ class Room:
     planning_ct: object
     scan: object
     beadless: object
+    balls: object
+    balls_lps_mm: np.ndarray
     truth: ScanTruth
     bead_lps_mm: np.ndarray
     tracker_from_scan: RigidTransform
@@ -87,7 +90,10 @@ def planned_room(folder):
     bead = np.array([14.0, 8.0, -22.0])
     made, truth = scan(patient, lies, load_plate(), plate_at, spec, loose_beads_mm=[bead])
     without, _ = scan(patient, lies, load_plate(), plate_at, spec)
-    paths = [write_image(m.hu, m.grid, folder / name) for m, name in ((made, "scan.nii.gz"), (without, "beadless.nii.gz"))]
+    balls = np.array([[14, 8, -22], [-40, 15, 25], [35, 18, 30], [-30, 12, -32], [2, 25, 5], [48, 2, -5], [-52, 4, 2]], float)
+    marked, _ = scan(patient, lies, spec=spec, loose_beads_mm=list(balls))
+    named = ((made, "scan.nii.gz"), (without, "beadless.nii.gz"), (marked, "balls.nii.gz"))
+    paths = [write_image(m.hu, m.grid, folder / name) for m, name in named]
     bead_lps = bead + np.array(spec.isocentre_lps_mm)
     target = truth.ct_from_patient.apply(body)
     across = Rotation.from_euler("xy", [80, 25], degrees=True).as_matrix()
@@ -98,8 +104,8 @@ def planned_room(folder):
         case,
         plan,
         ct_path,
-        paths[0],
-        paths[1],
+        *paths,
+        balls + np.array(spec.isocentre_lps_mm),
         truth,
         bead_lps,
         tracker_from_scan,

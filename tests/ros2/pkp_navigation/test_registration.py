@@ -26,6 +26,7 @@ class Camera:
         self._node, self._truth, self._rng = node, truth, np.random.default_rng(1)
         self._out = node.create_publisher(ToolPoseArray, names.TOOLS, 10)
         self.number, self.touching, self.plate_off, self.reference_off = 0, False, np.zeros(3), np.zeros(3)
+        self.held_lps_mm = truth.bead_lps_mm
         node.create_timer(1 / 60, self._publish)
 
     def _publish(self):
@@ -34,7 +35,7 @@ class Camera:
         self.number += 1
         array = ToolPoseArray(frame_number=self.number)
         array.header.stamp, array.header.frame_id = self._node.get_clock().now().to_msg(), "tracker"
-        held = self._truth.tracker_from_scan.apply(self._truth.bead_lps_mm)
+        held = self._truth.tracker_from_scan.apply(self.held_lps_mm)
         turn = Rotation.from_euler("x", 10, degrees=True).as_matrix()
         poses = {
             "patient_ref": moved(self._truth.tracker_from_reference, self.reference_off),
@@ -222,6 +223,36 @@ def test_a_scan_without_a_check_bead_is_refused(world, truth):
     result = world.register(truth.beadless)
     assert result.error_code == "no_check_bead"
     assert "fix one" in result.error_msg
+
+
+def test_balls_on_the_skin_touched_in_any_order_register_without_a_plate(world, truth):
+    order, said = iter(np.random.default_rng(4).permutation(len(truth.balls_lps_mm))), []
+
+    def at_stage(stage):
+        if stage.startswith("touch ball"):
+            said.append(stage)
+            world.camera.touching, world.camera.held_lps_mm = True, truth.balls_lps_mm[next(order)]
+        elif stage == "touch the check point":
+            world.camera.held_lps_mm = truth.bead_lps_mm
+
+    try:
+        goal = world.goals(plan=world.plan, method="points", scan=str(truth.balls), timeout=80.0)
+        result = world.do(goal, at_stage)
+    finally:
+        world.camera.touching, world.camera.held_lps_mm = False, truth.bead_lps_mm
+    assert (result.error_code, result.error_msg) == ("", "")
+    found = result.registration
+    assert said == [f"touch ball {n} of 7" for n in range(1, 8)]
+    assert (found.method, found.fiducials_used, found.fiducials_rejected) == ("points", 6, 0)
+    at, way = found.transform.translation, found.transform.rotation
+    seen = RigidTransform.from_quaternion(
+        "patient_ref", "ct_lps", (way.x, way.y, way.z, way.w), [1e3 * v for v in (at.x, at.y, at.z)]
+    )
+    for path, expected in zip(truth.plan.paths, found.target_errors, strict=True):
+        error = np.linalg.norm(seen.apply(path.target_mm) - truth.reference_from_plan().apply(path.target_mm))
+        assert error < 1e3 * expected.bound_95
+    assert world.check().error_code == ""
+    assert world.do(world.goals(plan=world.plan, method="points", scan=str(truth.scan))).error_code == "no_fiducials"
 
 
 def test_a_stale_scan_another_scan_another_plan_and_another_method_are_refused_by_name(world, truth):

@@ -166,3 +166,34 @@ def test_paths_over_the_middleware_are_those_of_the_command_line(start, ros, tmp
     assert (list(result.sides), list(result.grades)) == ([p.side for p in paths], [p.grade for p in paths])
     assert [c * 1e3 for c in result.clearances] == pytest.approx([p.clearance_mm for p in paths], abs=1e-3)
     assert list(result.breach_probabilities) == pytest.approx([p.p_breach for p in paths], abs=1e-4)
+
+
+@pytest.mark.slow
+def test_a_planner_killed_at_work_offers_nothing_and_opens_plans_again_after_a_restart(start, ros, tmp_path):
+    from pkp_lifecycle import names
+    from pkp_lifecycle.node import KEPT
+    from pkp_msgs.action import PlanCase
+    from pkp_msgs.msg import PlanReference
+    from rclpy.action import ActionClient
+
+    from tests.ros2.pkp_planning.synthetic_case import make
+
+    node, _ = ros
+    made, plans, stages = make(tmp_path, whole=False), [], []
+    node.create_subscription(PlanReference, names.PLAN, plans.append, KEPT)
+    room = start("planner")
+    client = ActionClient(node, PlanCase, names.PLAN_CASE)
+    assert room.clients.spin(DEADLINE_S, client.server_is_ready)
+    anew = tmp_path / "anew"
+    goal = PlanCase.Goal(source=str(made.ct), case_path=str(anew), level="L1", timeout=60.0)
+    client.send_goal_async(goal, feedback_callback=lambda message: stages.append(message.feedback.stage))
+    until(lambda: stages, room.clients.spin)
+    room.children[0].process.kill()
+    room.children[0].process.wait()
+    client.destroy()
+    again = start("planner")
+    assert not (anew / "plan.json").exists()
+    assert not plans
+    result = do(again, node, PlanCase, names.PLAN_CASE, PlanCase.Goal(case_path=str(made.case), level="L1"))
+    assert (result.error_msg, result.plan.plan_hash) == ("", made.plan.plan_hash)
+    until(lambda: [plan.plan_hash for plan in plans] == [made.plan.plan_hash], again.clients.spin)

@@ -13,7 +13,7 @@ import numpy as np
 from pkp_console.store import REQUEST, SOURCE
 from planning_core.case import audit
 from planning_core.case.folder import Case
-from planning_core.case.revisions import keep, newest
+from planning_core.case.revisions import keep_newest
 
 Tell = Callable[[str], None]
 
@@ -104,9 +104,7 @@ def plan_case(job: PlanJob, tell: Tell) -> str:
         series=job.series,
         configuration=load_configuration(None, job.product),
     )
-    earlier = newest(case.path)
-    if earlier is not None:
-        keep(case, earlier)  # a case of before revisions were kept has it nowhere else
+    keep_newest(case)  # a case of before revisions were kept has it nowhere else
     plan = run(request, lambda sha256: case, tell).plan
     said = {"level": job.level, "at": job.at, "product": job.product}
     case.write(REQUEST, json.dumps(said).encode())

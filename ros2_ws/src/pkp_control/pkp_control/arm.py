@@ -39,7 +39,7 @@ from pkp_control.limits import MotionLimits
 from pkp_control.links import Links
 from pkp_control.planned_path import path_of, planned_goal
 from pkp_control.positioning import Order, Outcome, Positioner, Purpose
-from pkp_control.ticker import Ticker, in_words
+from pkp_control.ticker import Ticker, in_words, taken_as_of
 from pkp_control.way_process import WayProcess
 from planning_core.case.revisions import open_plan
 from planning_core.errors import PkpError
@@ -173,7 +173,7 @@ class Arm(PkpNode[ArmConfig]):
             if values is not None:
                 positioner.observe_joints(self.monotonic_of(state.header.stamp), values, now_s)
         for frame in self._tools.take():
-            self._frame_s = self.monotonic_of(frame.header.stamp)
+            self._frame_s = taken_as_of(self.monotonic_of(frame.header.stamp), now_s, time.monotonic())
             for sample in translate.samples(frame, self._frame_s):
                 positioner.observe(sample, now_s)
         while self._inbox:

@@ -28,7 +28,7 @@ class ArmConfig(BaseModel):
     unknown_skin_mm: float = Field(60.0, gt=0, le=250, description="skin to entry where the CT does not show it (assumed)")
     reach_mm: float = Field(160.0, gt=0, le=400, description="pin beyond the guide's mouth (assumed)")
     standoff_mm: float = Field(60.0, ge=10, le=200, description="where the straight way begins and a withdrawal ends (assumed)")
-    line_mm_s: float = Field(10.0, gt=0, le=20, description="along the axis (assumed)")
+    line_mm_s: float = Field(20.0, gt=0, le=20, description="along the axis (assumed)")
     camera_angle_deg: float = Field(50.0, gt=0, lt=90, description="marker plate's face to the camera, at most (assumed)")
     seed: int = Field(20240229, ge=0, description="of the search for a free way")
     locate_samples: int = Field(30, ge=10, le=300, description="poses of each tool for a location: 0.5 s at 60 Hz (assumed)")

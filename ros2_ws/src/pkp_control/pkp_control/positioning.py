@@ -17,6 +17,7 @@ from pkp_supervisor.guard import Command, CommandGuard, GuardAges, Limits, Permi
 from pkp_control.arm_config import ArmConfig
 from pkp_control.compensation import CompensationState, Compensator, Goal, ToolSample
 from pkp_control.compensation import Permit as FollowPermit
+from pkp_control.compensation.config import AHEAD_S
 from pkp_control.compensation.goal import RearmRefusedError
 from pkp_control.goal_checks import forbidden, not_begun
 from pkp_control.kinematics import JOINT_NAMES, ArmKinematics, Joints
@@ -29,8 +30,6 @@ from planning_core.geometry import RigidTransform
 
 LATE_PERIODS = 5
 ARRIVE_S = 1.0
-AHEAD_S = 0.005
-"""What came while this thread was held up between reading the clock and the messages is stamped so little ahead."""
 TRAIL_S = 0.08
 """Setpoints of so long ago may be where the arm is now: what a servo lags behind, several times."""
 

@@ -15,6 +15,15 @@ YOUNG_S = 1.0
 IDLE_PERIODS = 5
 
 
+def taken_as_of(stamp_s: float, now_s: float, clock_s: float) -> float:
+    """The stamp that a call which began at ``now_s`` gives to what it takes at ``clock_s``, monotonic s.
+
+    What was measured while the call was held up is as new as can be; what lies ahead of the clock itself stays there, to be
+    refused.
+    """
+    return now_s if now_s < stamp_s <= clock_s else stamp_s
+
+
 class Ticker:
     """Calls ``work(now_s)`` once a period. A deadline that was missed is left out, never made up for by a burst.
 

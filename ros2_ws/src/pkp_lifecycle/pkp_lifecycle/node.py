@@ -8,13 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import rclpy
 from builtin_interfaces.msg import Time
 from pkp_msgs.msg import Heartbeat
 from pydantic import BaseModel
 from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -62,6 +63,10 @@ class PkpNode(LifecycleNode, Generic[Config]):
         self.unhealthy = ""
         self.active = False
         self.create_timer(self.HEARTBEAT_S, self._beat)
+
+    def create_timer(self, *arguments: Any, **named: Any) -> Any:
+        """On the steady clock: rclpy's own timers would be silent while a wall clock that was set back catches up."""
+        return super().create_timer(*arguments, **{"clock": Clock(clock_type=ClockType.STEADY_TIME), **named})
 
     def open(self) -> None:
         """Configure: make publishers, services, open devices. A PkpError or OSError here refuses the configuration."""

@@ -1,4 +1,4 @@
-"""What the worker does with the scan: the plate's beads, the plan carried to it, the check bead. No ROS here."""
+"""What the worker does with the scan: the plate's beads or balls on the skin, the plan carried to it, the check bead. No ROS."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from planning_core.registration.beads import Bead
 from planning_core.registration.carry import Carried, carry_by_intensity
 from planning_core.registration.check_bead import CheckBeadConfig, choose_check_bead, other_beads
 from planning_core.registration.config import RegistrationConfig
+from planning_core.registration.fiducials import find_fiducials, nearest
 from planning_core.registration.plate import BUILT_IN, load_plate
 from planning_core.registration.registration import PlateInScan, find_plate
 from planning_core.registration.start_search import StartSearchConfig, find_start
@@ -57,6 +58,7 @@ class ScanJob:
     Args:
         scan, scan_sha256: the scan in the room; the hash may be empty. case_path: of the plan.
         planning_ct, planning_ct_sha256: what was ingested for planning; empty where nothing was. plate: file; empty: the ruler.
+        touched: balls on the skin are touched one by one, there is no plate.
     """
 
     scan: str
@@ -67,6 +69,7 @@ class ScanJob:
     planning_ct_sha256: str = ""
     plate: str = ""
     check_bead: CheckBeadConfig = attrs.field(factory=CheckBeadConfig)
+    touched: bool = False
 
 
 @attrs.frozen(eq=False)
@@ -74,16 +77,18 @@ class Examined:
     """What the scan holds.
 
     Args:
-        scanned: the plate in the scan. carried: from the plan's CT to the scan; ``None`` where they are one.
+        scanned: the plate in the scan; ``None`` where balls on the skin are touched instead.
+        carried: from the plan's CT to the scan; ``None`` where they are one.
         check: the bead to be touched, in the scan. ct_from_vertebra: T_ct_lps_vertebra_<level> in the plan's CT.
-        notes: sentences for the record.
+        notes: sentences for the record. fiducials: those balls, the one to check them by too.
     """
 
-    scanned: PlateInScan
+    scanned: PlateInScan | None
     carried: Carried | None
     check: Bead
     ct_from_vertebra: RigidTransform
     notes: tuple[str, ...]
+    fiducials: tuple[Bead, ...] = ()
 
 
 def examine(job: ScanJob, tell: Callable[[str], None]) -> Examined:
@@ -98,8 +103,12 @@ def examine(job: ScanJob, tell: Callable[[str], None]) -> Examined:
     if job.scan_sha256 and scan.sha256 != job.scan_sha256:
         raise OtherScanError("the scan is not the one that was announced", expected=job.scan_sha256, found=scan.sha256)
     tell("beads")
-    scanned = find_plate(scan, load_plate(Path(job.plate) if job.plate else BUILT_IN), config)
-    other_beads(scanned, job.check_bead)  # without one there is nothing to wait for
+    scanned, balls = None, ()
+    if job.touched:
+        balls = find_fiducials(scan, config.fiducials, config.beads)
+    else:
+        scanned = find_plate(scan, load_plate(Path(job.plate) if job.plate else BUILT_IN), config)
+        other_beads(scanned, job.check_bead)  # without one there is nothing to wait for
     tell("carrying the plan")
     vertebra = planned_vertebra(Case(Path(job.case_path)), job.plan)
     carried, notes = None, ("the plan was made on this scan",)
@@ -112,10 +121,9 @@ def examine(job: ScanJob, tell: Callable[[str], None]) -> Examined:
         )
         notes = (f"{job.plan.level} found, correlating by {start.place.correlation:.2f}, {other}",)
     target = np.mean([path.target_mm for path in job.plan.by_side.values()], axis=0)
-    check = choose_check_bead(
-        scanned, target if carried is None else carried.intraop_from_preop.transform.apply(target), job.check_bead
-    )
-    return Examined(scanned, carried, check, vertebra.ct_lps_from_vertebra, notes)
+    there = target if carried is None else carried.intraop_from_preop.transform.apply(target)
+    check = balls[nearest(balls, there)] if scanned is None else choose_check_bead(scanned, there, job.check_bead)
+    return Examined(scanned, carried, check, vertebra.ct_lps_from_vertebra, notes, balls)
 
 
 def planned_vertebra(case: Case, plan: Plan) -> Vertebra:

@@ -1,7 +1,9 @@
 """The course of a registration and of its check, step by step; nothing here knows of messages.
 
-REGISTER: camera frames from the beginning on → a scan → the plate in both → the plan carried to the scan → the check bead
-touched → judged for every side. CHECK: the same bead touched again, judged through the standing registration.
+REGISTER by plate: camera frames from the beginning on → a scan → the plate in both → the plan carried to the scan → the check
+bead touched → judged for every side. By points: a scan with steel balls on the skin → each touched with the probe → the one next
+to the target, which took no part, touched again as the check. CHECK: that bead touched again, judged through the standing
+registration.
 """
 
 from __future__ import annotations
@@ -15,19 +17,21 @@ import attrs
 import numpy as np
 
 from pkp_navigation.camera_record import CameraRecord
-from pkp_navigation.examine_scan import Examined, OtherScanError, ScanJob
+from pkp_navigation.examine_scan import Examined, NoPlanningCtError, OtherScanError, ScanJob
 from pkp_navigation.scan_inbox import ScanInbox
+from pkp_navigation.touched import held
 from planning_core.case.plan import Plan
 from planning_core.case.revisions import open_plan
-from planning_core.errors import InputError, PkpError
+from planning_core.errors import InputError
 from planning_core.geometry import RigidTransform
 from planning_core.geometry.arrays import FloatArray
 from planning_core.registration.acceptance import CheckPoint, judge
 from planning_core.registration.config import RegistrationConfig
+from planning_core.registration.fiducials import nearest, register_touched
 from planning_core.registration.plate import Plate
 from planning_core.registration.registration import Registration, joined
 from planning_core.registration.target_error import TargetError
-from planning_core.registration.touch import HeldTip, Touch, TouchConfig
+from planning_core.registration.touch import Touch, TouchConfig
 from planning_core.registration.tracked import plate_in_reference
 from planning_core.registration.uncertain import UncertainTransform
 
@@ -53,12 +57,6 @@ class NotRegisteredError(InputError):
     """A check without a registration of this plan to check."""
 
     code = "not_registered"
-
-
-class NotTouchedError(InputError):
-    """The check point was not touched in time. Carries ``held_mm``: how far off the tip was held still, or none."""
-
-    code = "check_point_not_touched"
 
 
 @attrs.frozen(eq=False)
@@ -154,11 +152,14 @@ def register(tools: Equipment, attendant: Attendant, job: ScanJob, began_s: floa
     """Carry a registration through.
 
     Args:
-        job: its ``scan`` is empty where the next one received is meant. began_s: host clock; camera and inbox begin there.
+        job: its ``scan`` is empty where the next one received is meant, or for points the plan's own CT. began_s: host clock;
+            camera and inbox begin there.
 
     Raises:
         PkpError: a refusal by name; a registration that acceptance refused is no error but a verdict.
     """
+    if job.touched:
+        return check(tools, attendant, _by_touch(tools, attendant, job))
     job = _with_scan(tools, attendant, job, began_s)
     sightings = tools.camera.sightings(MOST_SIGHTINGS)
     markers = tools.reference_markers_mm
@@ -166,6 +167,7 @@ def register(tools: Equipment, attendant: Attendant, job: ScanJob, began_s: floa
         sightings, tools.plate.beads_mm, tools.plate.markers_mm, markers, tools.clock(), tools.config.tracker
     )
     examined = attendant.examine(job)
+    assert examined.scanned is not None
     standing = Standing(job.plan, joined(seen, len(sightings), tools.plate, examined.scanned), examined)
     return check(tools, attendant, standing)
 
@@ -176,7 +178,13 @@ def check(tools: Equipment, attendant: Attendant, standing: Standing) -> Verdict
     Raises:
         NotTouchedError: in the time that the attendant gives.
     """
-    touch = _touched(tools, attendant, standing)
+    expected = standing.registration.reference_from_ct.transform.apply(standing.examined.check.centre_lps_mm)
+
+    def elsewhere(tip_mm: FloatArray) -> str:
+        away = float(np.linalg.norm(tip_mm - expected))
+        return "" if away <= tools.touch_within_mm else f"was held still {away:.0f} mm from where it should be"
+
+    touch = held(tools, attendant, "touch the check point", elsewhere)
     attendant.tell("judging")
     bead, transform = standing.examined.check, standing.registration.reference_from_ct.transform
     covariance = touch.covariance + transform.rotation @ bead.covariance @ transform.rotation.T
@@ -219,33 +227,26 @@ def _with_scan(tools: Equipment, attendant: Attendant, job: ScanJob, began_s: fl
     return attrs.evolve(job, scan=scan.source, scan_sha256=scan.sha256)
 
 
+def _by_touch(tools: Equipment, attendant: Attendant, job: ScanJob) -> Standing:
+    """Every ball on the skin touched once, in any order."""
+    if not job.scan:
+        if not job.planning_ct:
+            raise NoPlanningCtError("name the scan that shows the balls, or ingest the plan's CT", needed=job.plan.ct_sha256)
+        job = attrs.evolve(job, scan=job.planning_ct, scan_sha256=job.planning_ct_sha256)
+    examined, config = attendant.examine(job), tools.config.fiducials
+    balls, touches = examined.fiducials, list[Touch]()
+
+    def again(tip_mm: FloatArray) -> str:
+        near = [n for n, t in enumerate(touches, 1) if np.linalg.norm(tip_mm - t.reference_mm) < config.apart_mm]
+        return f"is held at the place touched as number {near[0]}" if near else ""
+
+    for number in range(1, len(balls) + 1):
+        touches.append(held(tools, attendant, f"touch ball {number} of {len(balls)}", again))
+    left_out = nearest(balls, examined.check.centre_lps_mm)
+    return Standing(job.plan, register_touched(touches, balls, left_out, config), examined)
+
+
 def newest_change(place: Path) -> float:
     """When a file, or the newest in a folder, was last written, s of the wall clock; nought where there is nothing."""
     files = place.rglob("*") if place.is_dir() else [place]
     return max((f.stat().st_mtime for f in files if f.is_file()), default=0.0)
-
-
-def _touched(tools: Equipment, attendant: Attendant, standing: Standing) -> Touch:
-    stage = "touch the check point"
-    attendant.tell(stage)
-    expected = standing.registration.reference_from_ct.transform.apply(standing.examined.check.centre_lps_mm)
-    tip = HeldTip(tools.probe_markers_mm, tools.reference_markers_mm, tools.touch, tools.config.tracker)
-    _, count = tools.camera.after(0, 0.0)  # only what is seen from now on
-    held: float | None = None
-    while True:
-        try:
-            attendant.go_on(stage)
-        except PkpError as ended:
-            if ended.code != "timeout":
-                raise
-            said = "was not held still" if held is None else f"was held still {held:.0f} mm from where it should be"
-            raise NotTouchedError(f"the check point was not touched: the probe {said}", held_mm=held) from ended
-        frames, count = tools.camera.after(count, WAIT_S)
-        for frame in frames:
-            touch = tip.see(frame.tools.get("probe_tip"), frame.tools.get("patient_ref"))
-            if touch is None:
-                continue
-            away = float(np.linalg.norm(touch.reference_mm - expected))
-            if away <= tools.touch_within_mm:
-                return touch
-            held = away if held is None else min(held, away)

@@ -23,6 +23,8 @@ from planning_core.registration.tracked import TrackedPose
 
 REFERENCE = "patient_ref"
 REFUSED = "registration_refused"
+PLATE, POINTS = "plate", "points"
+"""Methods that Register offers."""
 
 
 def camera_frame(message: ToolPoseArray, stamp_s: float) -> CameraFrame | None:
@@ -52,13 +54,13 @@ def time_message(nanoseconds: int) -> Time:
 
 def verdict_message(verdict: Verdict, plan: PlanReference, stamp: Time, limits: AcceptanceConfig) -> RegistrationResult:
     """A registration or a check that was judged."""
-    registration, match = verdict.standing.registration, verdict.standing.examined.scanned.match
+    registration, scanned = verdict.standing.registration, verdict.standing.examined.scanned
     message = RegistrationResult(
         plan=plan,
-        method="plate",
+        method=PLATE if scanned is not None else POINTS,
         transform=transform_message(verdict.standing.reference_from_plan),
-        fiducials_used=len(match.pairs),
-        fiducials_rejected=len(match.missing),
+        fiducials_used=len(registration.fit.src_mm),
+        fiducials_rejected=0 if scanned is None else len(scanned.match.missing),
         fiducial_rms=metres(registration.fit.fre_mm),
         check_point_error=metres(verdict.check_mm),
         check_point_limit=metres(limits.max_check_mm),
@@ -71,9 +73,11 @@ def verdict_message(verdict: Verdict, plan: PlanReference, stamp: Time, limits: 
     return message
 
 
-def refusal_message(error: PkpError, code: str, plan: PlanReference, stamp: Time, limits: AcceptanceConfig) -> RegistrationResult:
+def refusal_message(
+    error: PkpError, code: str, plan: PlanReference, method: str, stamp: Time, limits: AcceptanceConfig
+) -> RegistrationResult:
     """A registration that was not had; every number in it is NaN."""
-    message = RegistrationResult(plan=plan, method="plate", error_code=code, error_msg=error.message)
+    message = RegistrationResult(plan=plan, method=method, error_code=code, error_msg=error.message)
     message.header.stamp, message.header.frame_id = stamp, REFERENCE
     move, turn = message.transform.translation, message.transform.rotation
     move.x = move.y = move.z = turn.x = turn.y = turn.z = turn.w = math.nan

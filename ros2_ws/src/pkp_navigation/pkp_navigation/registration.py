@@ -199,7 +199,8 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
         except PkpError as error:
             result.error_code = str(error.data["refused_code"]) if isinstance(error, RefusedError) else error.code
             result.error_msg = error.message
-            result.registration = messages.refusal_message(error, result.error_code, goal.plan, self.stamp(), limits)
+            method = goal.method or messages.PLATE
+            result.registration = messages.refusal_message(error, result.error_code, goal.plan, method, self.stamp(), limits)
             self.get_logger().warning(f"Register: {error.message}")
             cancelled = isinstance(error, CancelledError) and handle.is_cancel_requested
             if not cancelled and not isinstance(error, MethodNotHereError):  # these say nothing about a registration
@@ -211,8 +212,8 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
         return result
 
     def _worked_out(self, goal: Register.Goal, attendant: Attendant) -> Verdict:
-        if goal.purpose not in (goal.REGISTER, goal.CHECK) or goal.method not in ("plate", ""):
-            raise MethodNotHereError(f"method {goal.method!r} is not offered here: plate is", method=goal.method)
+        if goal.purpose not in (goal.REGISTER, goal.CHECK) or goal.method not in (messages.PLATE, messages.POINTS, ""):
+            raise MethodNotHereError(f"method {goal.method!r} is not offered here: plate and points are", method=goal.method)
         plan = read_plan(goal.plan.case_path, goal.plan.plan_hash)
         standing = self._standing
         if goal.purpose == goal.CHECK:
@@ -222,7 +223,8 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
         self._standing = None  # whoever registers anew doubts the old one
         ct = self._ct or CtReference()
         beads = CheckBeadConfig(within_mm=self.config.check_bead_within_mm, lead_mm=self.config.check_bead_lead_mm)
-        job = ScanJob(goal.scan, goal.scan_sha256, goal.plan.case_path, plan, ct.source, ct.ct_sha256, self.config.plate, beads)
+        planned, touched = (ct.source, ct.ct_sha256), goal.method == messages.POINTS
+        job = ScanJob(goal.scan, goal.scan_sha256, goal.plan.case_path, plan, *planned, self.config.plate, beads, touched)
         return register(self._tools, attendant, job, attendant.began_s)
 
     def _stamp_ns(self, monotonic_s: float) -> int:

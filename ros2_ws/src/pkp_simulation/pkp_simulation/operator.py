@@ -14,6 +14,7 @@ from pkp_msgs import msg, srv
 from pkp_supervisor.phases import Phase
 from pkp_supervisor.workflow import signature
 from rclpy.action import ActionClient
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from planning_core.errors import PkpError
@@ -68,7 +69,7 @@ class Operator:
         self._patient: tuple[float, np.ndarray] | None = None
         self._switch = node.create_publisher(msg.HoldToRun, names.HOLD_TO_RUN, 10)
         self._pressed = msg.HoldToRun(operator_id=identity)
-        self._switch_timer = node.create_timer(SWITCH_S, self._send_switch)
+        self._switch_timer = node.create_timer(SWITCH_S, self._send_switch, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._clients: dict[str, Any] = {}
         self._actions: dict[str, ActionClient] = {}
 
@@ -229,8 +230,13 @@ class Operator:
 
     def rearm(self, plan_hash: str) -> Phase:
         """Leave the present stop; returns where it goes on."""
-        answer = self.call(srv.Rearm, names.REARM, operator_id=self.identity, epoch=self.epoch, plan_hash=plan_hash)
-        self.wait("the stop to be left", lambda: self.stands_in(Phase(answer.phase)) and not self._stopped(), ANSWER_S)
+        epoch = self.epoch
+        answer = self.call(srv.Rearm, names.REARM, operator_id=self.identity, epoch=epoch, plan_hash=plan_hash)
+        # the answer may overtake the word that the stop is left: only a newer stop is one
+        left = lambda: self.epoch > epoch or (self.stands_in(Phase(answer.phase)) and not self._stopped())  # noqa: E731
+        if not self._spin(ANSWER_S, left):
+            raise NoAnswerError("the stop to be left", asked="re-arm", timeout_s=ANSWER_S)
+        self._require_running("re-arm")
         return Phase(answer.phase)
 
     def stands_in(self, phase: Phase) -> bool:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from pkp_supervisor.course import Course
 from pkp_supervisor.phases import LATCHED, Phase
 from planning_core.case.report.charts import FAINT, GREY
-from planning_core.case.report.pictures import DPI, INK, PAPER, finished, plt
+from planning_core.case.report.colours import INK, PAPER
+from planning_core.case.report.pictures import DPI, finished, plt
 
 ENTRY, TARGET, VOLUME, PRESSURE, STOP = "#5ec8f0", "#f0c75e", "#7bd88f", "#b48cf2", "#e2574c"
 LIMIT_MM = 1.0

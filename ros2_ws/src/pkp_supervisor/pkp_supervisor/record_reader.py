@@ -1,8 +1,11 @@
-"""What a recorder left, message by message; a file that was never ended is read as far as it goes."""
+"""What a recorder left, message by message; a file that was never ended is read as far as it goes, and what is no message of its
+topic is passed over with a warning."""
 
 from __future__ import annotations
 
+import logging
 import math
+import struct
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,10 @@ from mcap.exceptions import EndOfFile
 from mcap.records import Channel, Message, Schema
 from mcap.stream_reader import StreamReader
 from mcap_ros2.decoder import DecoderFactory
+
+LOG = logging.getLogger(__name__)
+NO_MESSAGE = (ValueError, struct.error, IndexError, EOFError, MemoryError)
+"""What decoding bytes raises that are not what their topic promises: the recorder keeps whatever somebody sent."""
 
 
 @attrs.frozen(eq=False)
@@ -58,6 +65,11 @@ def _file(path: Path, topics: Collection[str] | None, apart_s: Mapping[str, floa
                     last[channel.topic] = heard_s
                     if channel.schema_id not in decoders:
                         decoders[channel.schema_id] = factory.decoder_for("cdr", schemas[channel.schema_id])
-                    yield Recorded(channel.topic, heard_s, decoders[channel.schema_id](entry.data))
+                    try:
+                        message = decoders[channel.schema_id](entry.data)
+                    except NO_MESSAGE as error:
+                        LOG.warning("%s at %.3f is no %s: %s", channel.topic, heard_s, schemas[channel.schema_id].name, error)
+                        continue
+                    yield Recorded(channel.topic, heard_s, message)
         except EndOfFile:
             return  # its recorder was killed: what was flushed is here

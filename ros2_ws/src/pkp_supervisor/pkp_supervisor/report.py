@@ -13,6 +13,8 @@ from pkp_supervisor.phases import Phase
 from planning_core.case import audit
 from planning_core.case.plan import DISCLAIMER, Plan
 from planning_core.case.report.page import ASSETS
+from planning_core.case.revisions import open_plan
+from planning_core.errors import PkpError
 
 NAME = "procedure.html"
 
@@ -34,11 +36,12 @@ def write_report(run_folder: Path) -> Path:
 
 def _planned(course: Course) -> Plan | None:
     """The plan that was carried out, where its case still holds it."""
-    path = Path(course.case_path) / "plan.json"
-    if not course.case_path or not path.is_file():
+    if not course.case_path or not course.plan_hash:
         return None
-    plan = Plan.model_validate_json(path.read_text(encoding="utf-8"))
-    return plan if plan.plan_hash == course.plan_hash else None
+    try:
+        return open_plan(Path(course.case_path), course.plan_hash)
+    except PkpError:  # gone, altered or of another schema: the report is of what was done, the plan only stands beside it
+        return None
 
 
 def render(course: Course, audit_hash: str, plan: Plan | None) -> str:

@@ -49,7 +49,7 @@ def test_the_sheet_begins_with_the_verdict(plan, drawings, written):
 
 def test_every_mark_of_the_heights_chart_lies_within_its_frame(subject):
     figure, axes = plt.subplots()
-    draw_heights(axes, subject)
+    draw_heights(axes, subject.spine, subject.cement.level)
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     assert len(axes.lines) == 2 * len(LINES)
     for line in axes.lines:

@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 import trimesh
 
-from planning_core.case.report.pictures import PATHS, best_paths, plt
+from planning_core.case.report.colours import PATHS
+from planning_core.case.report.pictures import plt
 from planning_core.case.report.planes import Plane, X, Y, Z, path_planes, standard_planes
 from planning_core.case.report.slices import cannula, draw_plane
+from planning_core.case.report.subject import best_paths
+from planning_core.case.surfaces import solid_of
 from planning_core.geometry import RigidTransform
 
 RADIUS = 1.6
@@ -83,7 +86,7 @@ def test_the_red_area_is_the_section_of_the_defects_solid(subject):
     volume = 0.0
     for x in np.arange(-40, 40, step):
         plane = Plane("cut", np.array([x, 0.0, 0.0]), Y, -Z, ("A", "P", "H", "F"), SIZE)
-        volume += step * sum(_signed_area(line) for line in plane.section(subject.cement.defect, inverse))
+        volume += step * sum(_signed_area(line) for line in plane.section(subject.defect, inverse))
     assert volume == pytest.approx(float(subject.cement.defect.volume), rel=0.01)
 
 
@@ -113,7 +116,7 @@ def test_the_words_name_the_patients_own_sides(right, down, offset, words):
 def test_a_section_keeps_holes():
     tube = trimesh.creation.annulus(5, 10, 20)
     plane = Plane("cut", np.zeros(3), X, Y, ("", "", "", ""), SIZE)
-    outlines = plane.section(tube, RigidTransform("vertebra_L1", "ct_lps", np.eye(4)))
+    outlines = plane.section(solid_of(tube), RigidTransform("vertebra_L1", "ct_lps", np.eye(4)))
     assert sum(_signed_area(line) for line in outlines) == pytest.approx(np.pi * 75, rel=0.02)
     assert len(outlines) == 2
 

@@ -3,7 +3,7 @@ import pytest
 import trimesh
 from matplotlib.colors import to_rgb
 
-from planning_core.case.report.pictures import BODY, CANAL, DEFECT, PAPER, PATHS
+from planning_core.case.report.colours import BODY, CANAL, DEFECT, PAPER, PATHS
 from planning_core.case.report.scene import Part, parts_of
 from planning_core.case.report.still import still
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
+from planning_core.case.report.colours import BODY, PAPER
 from planning_core.case.report.page import render
-from planning_core.case.report.pictures import BODY, PAPER
 from tests.planning_core.case.report.conftest import NO_WEBGL
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+AHEAD_S = 0.005
+"""What came while a thread was held up between reading the clock and the messages is stamped so little ahead."""
+
 
 class CompensationConfig(BaseModel):
     """Limits and noise of the compensation. Lengths mm, angles rad unless named otherwise."""

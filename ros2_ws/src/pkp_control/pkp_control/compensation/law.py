@@ -21,7 +21,7 @@ import numpy as np
 import pinocchio as pin
 from numpy.typing import ArrayLike
 
-from pkp_control.compensation.config import CompensationConfig
+from pkp_control.compensation.config import AHEAD_S, CompensationConfig
 from pkp_control.compensation.estimation import ConstantVelocity, SlowMean, Vector
 from pkp_control.compensation.goal import PATIENT, TOOL, TRACKER, CompensationState, Goal, Permit, RearmRefusedError
 from pkp_control.compensation.watch import ToolSample, Watch
@@ -259,7 +259,7 @@ class Compensator:
         config, fault = self.config, CompensationState.FAULT
         if not np.isfinite(now_s) or not self._now_s <= now_s <= self._now_s + config.stale_s:
             return self._pause(f"the clock went from {self._now_s:.3f} to {now_s} s", fault)
-        if not 0.0 <= now_s - stamp_s <= config.stale_s:
+        if not -AHEAD_S <= now_s - stamp_s <= config.stale_s:
             return self._pause(f"joint state of {stamp_s} s is not fresh at {now_s:.3f} s", fault)
         for name, watch in self._watch.items():
             if now_s - watch.good_s > config.stale_s:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from pkp_control.compensation.config import CompensationConfig
+from pkp_control.compensation.config import AHEAD_S, CompensationConfig
 from planning_core.geometry import RigidTransform
 
 
@@ -30,7 +30,7 @@ class Watch:
 
     def doubt(self, sample: ToolSample, now_s: float, distance_mm: float | None) -> tuple[bool, str | None]:
         """Whether to use the sample, and a reason to pause."""
-        if not np.isfinite(sample.stamp_s) or sample.stamp_s > now_s + 0.005:
+        if not np.isfinite(sample.stamp_s) or sample.stamp_s > now_s + AHEAD_S:
             return False, f"{sample.tool}: stamp {sample.stamp_s} s is not before now, {now_s:.3f} s"
         if sample.frame_number <= self.frame or sample.stamp_s <= self.seen_s or now_s - sample.stamp_s > self.config.stale_s:
             return False, None  # replayed or old: not news, and silence pauses by itself

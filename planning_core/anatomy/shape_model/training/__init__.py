@@ -1,0 +1,1 @@
+"""From label masks and meshes to shape models."""

@@ -1,0 +1,155 @@
+"""X-ray images as plain pictures (PNG, TIFF) or arrays (NPZ) with a geometry file in JSON beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+
+from planning_core.geometry import RigidTransform
+from planning_core.geometry.arrays import Float32Array
+from planning_core.xray.geometry import CAMERA, PinholeView
+from planning_core.xray.image import XrayImage
+from planning_core.xray.refusals import MissingGeometryError, UnknownGreyError, UnreadableXrayError
+
+Numbers3 = tuple[float, float, float]
+Row4 = tuple[float, float, float, float]
+
+
+class Angles(BaseModel):
+    """A C-arm's position (see ``PinholeView.isocentric``)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    primary_deg: float
+    secondary_deg: float
+    source_to_detector_mm: PositiveFloat
+    source_to_isocentre_mm: PositiveFloat
+    from_detector_side: bool = True
+
+
+class Explicit(BaseModel):
+    """The intrinsic matrix and T_camera_<frame>."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    intrinsic: tuple[Numbers3, Numbers3, Numbers3]
+    camera_from_scene: tuple[Row4, Row4, Row4, Row4]
+
+
+class GeometryFile(BaseModel):
+    """What stands in the JSON file beside a picture. Exactly one of ``angles``, ``matrix`` and ``explicit``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    frame: Literal["carm", "ct_lps"] = Field("carm", description="what the geometry is given in")
+    pixel_spacing_mm: tuple[PositiveFloat, PositiveFloat] = Field(description="between rows, between columns, on the detector")
+    angles: Angles | None = None
+    matrix: tuple[Row4, Row4, Row4] | None = Field(None, description="(column, row, 1) ~ matrix (x, y, z, 1)")
+    explicit: Explicit | None = None
+    before_source_mm: Numbers3 = Field((0.0, 0.0, 0.0), description="any point that the X-rays pass, for ``matrix``")
+    bone: Literal["bright", "dark"] | None = Field(None, description="how bone looks in the file's values")
+    line_integrals: bool = Field(False, description="the values are -ln(I/I0)")
+    size: tuple[PositiveInt, PositiveInt] | None = Field(None, description="rows, columns, checked where given")
+
+    @model_validator(mode="after")
+    def _one_geometry(self) -> GeometryFile:
+        if sum(part is not None for part in (self.angles, self.matrix, self.explicit)) != 1:
+            raise ValueError("exactly one of angles, matrix and explicit is needed")
+        return self
+
+    def view(self, size: tuple[int, int]) -> PinholeView:
+        """The view of a picture of (rows, columns).
+
+        Raises:
+            InvalidViewError: the numbers cannot be.
+        """
+        if self.angles is not None:
+            a = self.angles
+            return PinholeView.isocentric(
+                a.primary_deg,
+                a.secondary_deg,
+                a.source_to_detector_mm,
+                a.source_to_isocentre_mm,
+                size,
+                self.pixel_spacing_mm,
+                frame=self.frame,
+                from_detector_side=a.from_detector_side,
+            )
+        if self.explicit is not None:
+            pose = RigidTransform(CAMERA, self.frame, self.explicit.camera_from_scene)
+            return PinholeView(pose, self.explicit.intrinsic, size, self.pixel_spacing_mm)
+        return PinholeView.from_matrix(
+            self.matrix or (), size, self.pixel_spacing_mm, frame=self.frame, before_source_mm=self.before_source_mm
+        )
+
+
+def read_picture(path: Path, frame: int | None = None) -> XrayImage:
+    """A picture with its geometry file.
+
+    Raises:
+        MissingGeometryError: no geometry file, or one that does not validate.
+        UnknownGreyError: it does not say whether bone is bright. UnreadableXrayError: the picture cannot be read.
+        XrayError: see ``refusals``.
+    """
+    beside = path.with_suffix(".json")
+    if not beside.is_file():
+        raise MissingGeometryError(f"a picture without geometry: {beside.name} is not beside it", missing=["geometry file"])
+    try:
+        said = GeometryFile.model_validate_json(beside.read_text())
+    except (ValidationError, UnicodeDecodeError) as error:
+        problems = (
+            [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()] if isinstance(error, ValidationError) else []
+        )
+        raise MissingGeometryError(
+            f"the geometry file does not hold: {'; '.join(problems[:3]) or 'not text'}", missing=problems[:8]
+        ) from error
+    if said.bone is None:
+        raise UnknownGreyError("the geometry file does not say whether bone is bright or dark", missing=["bone"])
+    pixels, valid = _pixels(path)
+    if said.size is not None and said.size != pixels.shape:
+        raise UnreadableXrayError(f"a picture of {pixels.shape} where its geometry says {said.size}", reason="size")
+    bright = pixels if said.bone == "bright" else -pixels
+    return XrayImage(bright, said.view(pixels.shape), valid, said.line_integrals, source=path.suffix.lstrip(".").upper())
+
+
+def write_xray(image: XrayImage, path: Path) -> None:
+    """The image as NPZ with its geometry file beside it; ``read_xray`` gives it back as it was."""
+    np.savez_compressed(path, pixels=image.pixels, valid=image.valid)
+    said = {
+        "frame": image.view.frame,
+        "pixel_spacing_mm": image.view.pixel_spacing_mm,
+        "explicit": {
+            "intrinsic": image.view.intrinsic.tolist(),
+            "camera_from_scene": image.view.camera_from_scene.matrix.tolist(),
+        },
+        "bone": "bright",
+        "line_integrals": image.line_integrals,
+        "size": image.view.size,
+    }
+    path.with_suffix(".json").write_text(json.dumps(said, indent=1) + "\n")
+
+
+def _pixels(path: Path) -> tuple[Float32Array, NDArray[np.bool_]]:
+    values: NDArray[Any]
+    valid: NDArray[Any] | None = None
+    try:
+        if path.suffix.lower() == ".npz":
+            with np.load(path, allow_pickle=False) as stored:
+                values = stored["pixels"]
+                valid = stored.get("valid", None)
+        else:
+            from skimage.io import imread
+
+            values = imread(path)
+    except (OSError, ValueError, KeyError, SyntaxError, EOFError) as error:
+        raise UnreadableXrayError(f"the picture cannot be read: {type(error).__name__}", reason=str(error)[:120]) from error
+    if values.ndim == 3 and values.shape[2] in (3, 4) and np.ptp(values[..., :3], axis=2).max() == 0:
+        values = values[..., 0]  # grey saved as colour
+    if values.ndim != 2 or values.dtype.kind not in "uif":
+        raise UnreadableXrayError(f"not a grey picture: shape {values.shape}, {values.dtype}", reason="not grey")
+    return values.astype(np.float32), np.ones(values.shape, bool) if valid is None else valid.astype(bool)

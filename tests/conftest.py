@@ -1,0 +1,11 @@
+import pytest
+
+TRIES = 3
+
+
+def pytest_collection_modifyitems(items):
+    """Permits and readings live a fraction of a second. A shared test machine takes its processors away for longer at times; the
+    nodes then stop, rightly, and the test has not seen what it asks for: it is tried again, and the summary counts that."""
+    for item in items:
+        if item.get_closest_marker("ros"):
+            item.add_marker(pytest.mark.flaky(reruns=TRIES))
