@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.compression import compression
 from planning_core.anatomy.collapse import KINDS, BodyBox, lost_shares
+from planning_core.anatomy.pedicles import measure_pedicles
 from planning_core.anatomy.shape_model.model import ShapeInstance, ShapeModel
 from planning_core.anatomy.shape_model.region import Region
 from planning_core.anatomy.shape_model.surface import PointSurface
@@ -56,7 +57,7 @@ def score(found: ShapeInstance, subject: Subject, surface: PointSurface) -> Scor
 def _pedicles(found: ShapeInstance, subject: Subject) -> tuple[float, float]:
     to_frame = subject.vertebra.ct_lps_from_vertebra.inverse()
     away, deep = [], []
-    for side, pedicle in subject.vertebra.pedicles.items():
+    for side, pedicle in measure_pedicles(subject.vertebra).items():
         entry, body = found.pedicle_axis(side)
         along = (body - entry) / np.linalg.norm(body - entry)
         gap = to_frame.apply(pedicle.centre_lps_mm) - (entry + body) / 2

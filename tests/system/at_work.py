@@ -221,4 +221,5 @@ class AtWork(OperatingRoom):
         if seen.stopped_in is not Phase.WITHDRAW:  # the way out needs none
             self.registration.check()
             self.until(lambda: not self.latched or seen.safety.registration_checked, "the check")
+            self.until(lambda: all(dog.age <= dog.limit for dog in seen.safety.watchdogs), "every node to be heard")
         return seen.rearm(self.plan.plan_hash)

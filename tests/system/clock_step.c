@@ -4,9 +4,9 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <semaphore.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <time.h>
@@ -41,7 +41,7 @@ int gettimeofday(struct timeval *restrict now, void *restrict zone) {
   struct timespec precise;
   (void)zone;
   int failed = clock_gettime(CLOCK_REALTIME, &precise);
-  if (!failed && now) *now = (struct timeval){precise.tv_sec, precise.tv_nsec / 1000};
+  if (!failed) *now = (struct timeval){precise.tv_sec, precise.tv_nsec / 1000};
   return failed;
 }
 
@@ -63,26 +63,29 @@ static struct timespec unstepped(const struct timespec *until) {
   return real;
 }
 
+typedef int (*timed_wait)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
+typedef int (*clock_wait)(pthread_cond_t *, pthread_mutex_t *, clockid_t, const struct timespec *);
+typedef int (*timed_sem)(sem_t *, const struct timespec *);
+
 int pthread_cond_timedwait(pthread_cond_t *restrict cond, pthread_mutex_t *restrict mutex, const struct timespec *restrict until) {
-  static int (*next)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
-  if (!next) {
-    void *found = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2"); /* the plain name may mean an older condition */
-    next = (int (*)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *))(found ? found : dlsym(RTLD_NEXT, "pthread_cond_timedwait"));
-  }
+  static timed_wait next;
   struct timespec real = unstepped(until);
+  if (!next) next = (timed_wait)dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2"); /* the plain name may mean an older one */
+  if (!next) next = (timed_wait)dlsym(RTLD_NEXT, "pthread_cond_timedwait");
   return next(cond, mutex, &real);
 }
 
-int pthread_cond_clockwait(pthread_cond_t *restrict cond, pthread_mutex_t *restrict mutex, clockid_t clock, const struct timespec *restrict until) {
-  static int (*next)(pthread_cond_t *, pthread_mutex_t *, clockid_t, const struct timespec *);
-  if (!next) next = (int (*)(pthread_cond_t *, pthread_mutex_t *, clockid_t, const struct timespec *))dlsym(RTLD_NEXT, "pthread_cond_clockwait");
+int pthread_cond_clockwait(pthread_cond_t *restrict cond, pthread_mutex_t *restrict mutex, clockid_t clock,
+                           const struct timespec *restrict until) {
+  static clock_wait next;
   struct timespec real = unstepped(until);
+  if (!next) next = (clock_wait)dlsym(RTLD_NEXT, "pthread_cond_clockwait");
   return next(cond, mutex, clock, &real);
 }
 
 int sem_timedwait(sem_t *restrict semaphore, const struct timespec *restrict until) {
-  static int (*next)(sem_t *, const struct timespec *);
-  if (!next) next = (int (*)(sem_t *, const struct timespec *))dlsym(RTLD_NEXT, "sem_timedwait");
+  static timed_sem next;
   struct timespec real = unstepped(until);
+  if (!next) next = (timed_sem)dlsym(RTLD_NEXT, "sem_timedwait");
   return next(semaphore, &real);
 }

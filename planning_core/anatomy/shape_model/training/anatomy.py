@@ -6,13 +6,15 @@ import attrs
 import numpy as np
 import scipy.ndimage as ndi
 
-from planning_core.anatomy.body import Canal, ModelError, cut_body, find_canal_in
+from planning_core.anatomy.body import Canal, ModelError, cut_body, endplates, find_canal_in
+from planning_core.anatomy.config import AnatomyConfig
+from planning_core.anatomy.morphometry import measure_heights
 from planning_core.anatomy.parts import name_parts
 from planning_core.anatomy.pedicles import measure_pedicles
 from planning_core.anatomy.shape_model.model import Anchors
 from planning_core.anatomy.shape_model.region import Region
 from planning_core.anatomy.shape_model.surface import vertex_normals
-from planning_core.anatomy.vertebra import Part, Side
+from planning_core.anatomy.vertebra import Part, Side, Vertebra
 from planning_core.geometry import DistanceField, Grid, RigidTransform
 from planning_core.geometry.arrays import FloatArray, IntArray, LabelArray
 from planning_core.geometry.solid import inside_mesh
@@ -58,15 +60,11 @@ def find_anatomy(region: Region, mean: FloatArray, triangles: IntArray) -> Anato
     Raises:
         ModelError: no canal or no pedicle in it: the correspondence has failed.
     """
-    whole = field_of(mean, triangles)
-    canal = find_canal_in(whole)
-    if canal is None:
-        raise ModelError(f"the mean of {region.value} encloses no canal", level=region.value, step="canal")
-    body = cut_body(whole, canal)
+    vertebra = _vertebra(region, field_of(mean, triangles))
+    whole, canal = vertebra.whole, vertebra.passage
     normals = vertex_normals(mean, triangles)
-    parts = _parts(mean, normals, name_parts(whole, body, canal), whole.grid)
-    identity = RigidTransform.from_parts("ct_lps", "vertebra", np.eye(3), np.zeros(3))
-    pedicles = measure_pedicles(whole, canal, identity)
+    parts = _parts(mean, normals, name_parts(vertebra), whole.grid)
+    pedicles = measure_pedicles(vertebra)
     if len(pedicles) < 2:
         raise ModelError(f"the mean of {region.value} has {len(pedicles)} pedicle(s)", level=region.value, step="pedicles")
     both = [pedicles[side] for side in (Side.LEFT, Side.RIGHT)]
@@ -81,6 +79,17 @@ def find_anatomy(region: Region, mean: FloatArray, triangles: IntArray) -> Anato
         canal.wall,
         np.array([p.centre_lps_mm for p in both]),
     )
+
+
+def _vertebra(region: Region, whole: DistanceField) -> Vertebra:
+    """A mean shape as if it were a patient's vertebra, its own frame taken for the CT's."""
+    canal = find_canal_in(whole)
+    if canal is None:
+        raise ModelError(f"the mean of {region.value} encloses no canal", level=region.value, step="canal")
+    here = RigidTransform.from_parts("ct_lps", "vertebra", np.eye(3), np.zeros(3))
+    body = cut_body(whole, canal)
+    heights = measure_heights(endplates(body), AnatomyConfig())
+    return Vertebra(region.levels[0], here, whole, body, canal, None, heights, body.volume_ml(), None, whole.grid.spacing_mm)
 
 
 def narrowest_axis(whole: DistanceField, isthmus: FloatArray, sign: float) -> FloatArray:

@@ -22,7 +22,7 @@ def test_the_shipped_model_is_what_the_shipped_shapes_teach():
 
 def test_a_patient_left_out_changes_the_model_and_a_stranger_does_not():
     known = shipped_shapes()
-    whole, without, stranger = (learn(known, Region.LUMBAR, name) for name in ("", "verse005", "nobody"))
+    whole, without, stranger = (learn(known, Region.UPPER_THORACIC, name) for name in ("", "thoracic_ct", "nobody"))
     assert np.abs(whole.mean - without.mean).max() > 0.1
     np.testing.assert_array_equal(whole.mean, stranger.mean)
 

@@ -32,7 +32,8 @@ export class SpreadScene {
       scene.add(ball);
     }
     orbit.target.copy(middle);
-    camera.position.copy(middle).add(new Vector3(27, 80, 57)); // from behind and above
+    const far = Math.max(1, 1 / camera.aspect); // a narrow picture is taken from further away
+    camera.position.copy(middle).add(new Vector3(27, 80, 57).multiplyScalar(far)); // from behind and above
     orbit.update();
     this.stage.draw();
   }

@@ -4,7 +4,8 @@ import { AmbientLight, Color, DirectionalLight, Line, Mesh, MeshLambertMaterial,
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 import { STLLoader } from "three/addons/loaders/STLLoader.js";
 import { h } from "../dom";
-import { restAfter } from "../pace";
+import { leastMs, restAfter } from "../pace";
+import { drawnInSoftware } from "../software";
 
 const GROUND = "#0a0f14";
 const LOOK_MS = 8;
@@ -74,7 +75,8 @@ export class Stage {
       if (this.gone) return;
       if (done && gl.clientWaitSync(done, 0, 0) === gl.TIMEOUT_EXPIRED) return void setTimeout(look, LOOK_MS);
       gl.deleteSync(done);
-      setTimeout(() => this.rested(), restAfter(performance.now() - began));
+      const took = performance.now() - began;
+      setTimeout(() => this.rested(), Math.max(restAfter(took), leastMs() - took));
     };
     setTimeout(look, 0);
   }
@@ -108,17 +110,6 @@ export class Stage {
     this.camera.updateProjectionMatrix();
     this.draw();
   }
-}
-
-/** Whether WebGL is reckoned by the processor here, which smooth edges would keep busy several times as long. */
-let software: boolean | null = null;
-function drawnInSoftware(): boolean {
-  if (software !== null) return software;
-  const gl = document.createElement("canvas").getContext("webgl2");
-  const told = gl?.getExtension("WEBGL_debug_renderer_info");
-  const name = String(gl && told ? gl.getParameter(told.UNMASKED_RENDERER_WEBGL) : "");
-  gl?.getExtension("WEBGL_lose_context")?.loseContext();
-  return (software = /swiftshader|llvmpipe|software/i.test(name));
 }
 
 /** A surface of a case as the server sends it, RAS mm; null where there is none. */
