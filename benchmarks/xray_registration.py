@@ -100,6 +100,7 @@ def trials(case, pairs, starts, seed):
                             "doubts": str(refused),
                             "expected_mm": np.nan,
                             "likeness": np.nan,
+                            "significance": np.nan,
                             "lead": np.nan,
                             "s": time.perf_counter() - began,
                         }
@@ -113,6 +114,7 @@ def trials(case, pairs, starts, seed):
                         "doubts": "; ".join(found.doubts),
                         "expected_mm": float(expected),
                         "likeness": min(found.likeness),
+                        "significance": min(found.significance),
                         "lead": found.lead,
                         "s": seconds,
                     }

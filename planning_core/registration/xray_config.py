@@ -26,7 +26,17 @@ class XrayRegistrationConfig(BaseModel):
     kept: int = Field(3, ge=1, description="starts that are refined to the end")
     apart_mm: float = Field(2.0, gt=0, description="two results nearer than this are one")
     lead: float = Field(0.03, ge=0, lt=1, description="likeness by which the best leads any other result")
-    min_likeness: float = Field(0.3, gt=0, lt=1, description="of every view; benchmarks/xray_registration.py")
+    min_likeness: float = Field(
+        0.08, gt=0, lt=1, description="of every view; noise alone takes it down to 0.11 behind a thick trunk"
+    )
+    min_significance: float = Field(
+        4.0,
+        gt=0,
+        description="of every view: likeness above that of places where the bone is not, in their sigmas; right results have "
+        "5 and more, wrong ones up to 2.4 (benchmarks/xray_registration.py)",
+    )
+    places: int = Field(14, ge=6, description="where the bone is not, looked at for comparison")
+    elsewhere_mm: float = Field(6.0, gt=0, description="how far off these are at least; at most as far as is searched")
     max_bound95_mm: float = Field(2.0, gt=0, description="of the error to expect in the bone's middle")
     model_sigma_mm: float = Field(
         0.1, ge=0, description="per axis, what projector and thick slices leave beside noise (benchmarks/xray_registration.py)"

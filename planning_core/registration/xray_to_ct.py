@@ -23,6 +23,9 @@ from planning_core.xray.image import XrayImage
 
 DAMPING = 1e-3
 MOST_DAMPING = 1e3
+SEED = 20
+LEAST_SIGMA = 0.01
+"""Of likeness by chance, however little the places looked at differ."""
 FAR_BEHIND = 2.0
 """Leads by which a result is out of the race before the finest level."""
 BRIEF = 8
@@ -36,7 +39,7 @@ class XrayRegistration:
     Args:
         scene_from_ct: T_<views' frame>_ct_lps with its error.
         middle_mm: (3,) the bone's middle, ct_lps.
-        likeness: -1 to 1, one per view.
+        likeness: -1 to 1, one per view. significance: by how many sigmas it exceeds that of places where the bone is not.
         lead: by which the result beats any other that was found (1 where there was none).
         doubts: why it must not be used; empty where it may.
     """
@@ -44,6 +47,7 @@ class XrayRegistration:
     scene_from_ct: UncertainTransform
     middle_mm: FloatArray
     likeness: tuple[float, ...]
+    significance: tuple[float, ...]
     lead: float
     doubts: tuple[str, ...]
 
@@ -213,13 +217,34 @@ class _Search:
             doubts.append(
                 f"view {int(np.argmin(likenesses))} shows likeness {min(likenesses):.2f}, {config.min_likeness} is needed"
             )
+        significance = self._significance(pose, likenesses)
+        if min(significance) < config.min_significance:
+            doubts.append(
+                f"view {int(np.argmin(significance))} is like the bone by {min(significance):.1f} sigmas of chance only, "
+                f"{config.min_significance} are needed"
+            )
         if lead < config.lead:
             doubts.append(f"another place fits nearly as well: likeness differs by {lead:.3f}, {config.lead} is needed")
         if bound > config.max_bound95_mm:
             doubts.append(f"error up to {bound:.1f} mm (95 %) in the bone's middle, limit {config.max_bound95_mm:.1f} mm")
         if away > 1.5 * config.search_mm:
             doubts.append(f"{away:.0f} mm from the start, further than was to be looked ({config.search_mm:.0f} mm)")
-        return XrayRegistration(scene_from_ct, self.middle, likenesses, lead, tuple(doubts))
+        return XrayRegistration(scene_from_ct, self.middle, likenesses, significance, lead, tuple(doubts))
+
+    def _significance(self, pose: RigidTransform, likenesses: Sequence[float]) -> tuple[float, ...]:
+        """Each view's likeness over that at places around, in sigmas of those."""
+        config, rng = self.config, np.random.default_rng(SEED)
+        ways = rng.normal(size=(config.places, 3))
+        far = rng.uniform(config.elsewhere_mm, max(config.search_mm, config.elsewhere_mm + 1), config.places)
+        shifts = ways * (far / np.linalg.norm(ways, axis=1))[:, None]
+        turns = np.radians(rng.uniform(-1, 1, (config.places, 3)) * max(config.turns_deg))
+        elsewhere = [self.moved(pose, np.concatenate([turn, shift])) for turn, shift in zip(turns, shifts, strict=True)]
+        found = []
+        for image, here in zip(self.images, likenesses, strict=True):
+            wide = picture_around(image, self.bone, pose, config.levels_mm[-1], config.search_mm, config.blur_px)
+            there = [likeness(wide, self.bone, place, config.blur_px) for place in elsewhere] if wide is not None else [1.0]
+            found.append((here - float(np.mean(there))) / max(float(np.std(there)), LEAST_SIGMA))
+        return tuple(round(value, 3) for value in found)
 
     def _covariance(self, steps: Sequence[Step], pose: RigidTransform) -> FloatArray:
         normal = np.sum([s.normal for s in steps], axis=0)

@@ -225,9 +225,7 @@ def test_cement_too_old_to_inject_is_stopped_by_its_clock_and_not_armed_again(ro
     room.recover()
     needed_s = (DOSE_ML - room.operator.injector.delivered_volume * 1e6) / 0.06  # what an arming asks for, at full flow
     room.mixed_at = room.mixed_ago(600.0 - needed_s - 6.0)
-    room.flowing()
-    dose = room.pushing
-    room.begin_watch()
+    dose = room.struck(room.flowing, lambda room: room.operator.press(room.side, False))  # or all would be given by then
     room.until_stopped("injector: working time of the cement is over")
     room.until(lambda: dose.done, "the dose's end")
     assert dose.code == "cement_old"

@@ -107,13 +107,16 @@ def crossed_together(flat, steps, ic, at_a, at_b, slope_a, slope_b, per_a, per_b
             a, b = at_a[n] + along * slope_a[n], at_b[n] + along * slope_b[n]
             i0, i1 = np.int32(a), np.int32(a + slope_a[n])
             j0, j1 = np.int32(b), np.int32(b + slope_b[n])
-            cut_a = min(whole, abs(np.float32(max(i0, i1)) - a) * per_a[n])
-            cut_b = min(whole, abs(np.float32(max(j0, j1)) - b) * per_b[n])
-            row0, row1 = base + j0 * step_b, base + j1 * step_b
-            first, last = flat[np.uint64(row0 + i0 * step_a)], flat[np.uint64(row1 + i1 * step_a)]
-            middle = flat[np.uint64(row0 + i1 * step_a)] if cut_a < cut_b else flat[np.uint64(row1 + i0 * step_a)]
-            one, two = min(cut_a, cut_b), max(cut_a, cut_b)
-            total[n] += first * one + last * (whole - two) + middle * (two - one)
+            if i0 == i1 and j0 == j1:
+                total[n] += flat[np.uint64(base + j0 * step_b + i0 * step_a)]
+            else:
+                cut_a = min(whole, abs(np.float32(max(i0, i1)) - a) * per_a[n])
+                cut_b = min(whole, abs(np.float32(max(j0, j1)) - b) * per_b[n])
+                row0, row1 = base + j0 * step_b, base + j1 * step_b
+                first, last = flat[np.uint64(row0 + i0 * step_a)], flat[np.uint64(row1 + i1 * step_a)]
+                middle = flat[np.uint64(row0 + i1 * step_a)] if cut_a < cut_b else flat[np.uint64(row1 + i0 * step_a)]
+                one, two = min(cut_a, cut_b), max(cut_a, cut_b)
+                total[n] += first * one + last * (whole - two) + middle * (two - one)
 
 
 @compiled
