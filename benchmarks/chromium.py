@@ -10,8 +10,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader", "--enable-precise-memory-info")
-"""WebGL by SwiftShader; the page itself is put together without it, which takes a third of the time."""
+FLAGS = ("--headless=new", "--no-sandbox", "--enable-unsafe-swiftshader", "--enable-precise-memory-info")
+QUICK, WHOLE = ("--disable-gpu",), ("--use-gl=angle", "--use-angle=swiftshader")
+"""WebGL by SwiftShader in both. Quick: the page itself is put together without it, which takes a third of the time, and leaves one of
+the case view's slices black; whole: it shows what a graphics card would."""
 
 
 def program() -> str | None:
@@ -20,8 +22,8 @@ def program() -> str | None:
 
 
 @contextmanager
-def opened(driver: Any, niceness: int = 0) -> Iterator[Any]:
-    """A browser of Playwright's ``driver``.
+def opened(driver: Any, niceness: int = 0, how: tuple[str, ...] = QUICK) -> Iterator[Any]:
+    """A browser of Playwright's ``driver``; ``how``: QUICK or WHOLE.
 
     Run by root it would raise some of its own processes above all others; that is taken from it.
     """
@@ -33,7 +35,7 @@ def opened(driver: Any, niceness: int = 0) -> Iterator[Any]:
         behind = Path(folder) / "chromium"
         behind.write_text(f'#!/bin/sh\nexec {held}nice -n {niceness} {found} "$@"\n')
         behind.chmod(0o700)
-        browser = driver.chromium.launch(executable_path=behind, args=list(FLAGS))
+        browser = driver.chromium.launch(executable_path=behind, args=[*FLAGS, *how])
         try:
             yield browser
         finally:

@@ -16,12 +16,12 @@ NEWEST = "window.addEventListener('pkp:applied', (event) => { window.now = event
 
 
 @contextmanager
-def opened_browser():
+def opened_browser(how=chromium.QUICK):
     """Chromium, behind the room's own processes: the page of a real room is drawn on another machine."""
     playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright here: pip install -e .[console-test]")
     if chromium.program() is None:
         pytest.skip(f"no Chromium here (looked for {', '.join(chromium.NAMES)}): apt-get install chromium")
-    with playwright.sync_playwright() as driver, chromium.opened(driver, niceness=10) as browser:
+    with playwright.sync_playwright() as driver, chromium.opened(driver, 10, how) as browser:
         yield browser
 
 

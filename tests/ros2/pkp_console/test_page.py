@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.ros2.pkp_console.browser import DESK, LONG_MS, PIN, SHORT_MS, TABLET
+from benchmarks import chromium
+from tests.ros2.pkp_console.browser import DESK, LONG_MS, PIN, SHORT_MS, TABLET, opened_browser
 
 ROOT = Path(__file__).resolve().parents[3]
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -54,7 +55,12 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture
-def page(browser):
+def page():
+    with opened_browser(chromium.WHOLE) as browser:
+        yield signing_in(browser)
+
+
+def signing_in(browser):
     page = browser.new_page(viewport=DESK)
     page.set_default_timeout(SHORT_MS)
     page.problems = []

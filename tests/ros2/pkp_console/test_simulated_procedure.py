@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from pkp_supervisor.phases import Phase
 
+from benchmarks import chromium
 from planning_core.case import audit
 from planning_core.case.revisions import kept, newest
 from tests.data import VERSE012_CT, VERSE012_MASK, shared_data
@@ -87,7 +88,7 @@ def cases(web, tmp_path_factory, pictures):
     folder = Path(os.environ.get("OPENPKP_CASES") or tmp_path_factory.mktemp("procedure") / "cases")
     if not list(folder.glob("*/plans/*.json")):
         with_pins(folder, "operator")
-        with opened_browser() as browser, planning(folder, browser) as page:
+        with opened_browser(chromium.WHOLE) as browser, planning(folder, browser) as page:
             plan_it(page, ct, middle_of_l1(mask), pictures)
     return folder
 
