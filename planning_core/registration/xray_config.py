@@ -33,7 +33,7 @@ class XrayRegistrationConfig(BaseModel):
         4.0,
         gt=0,
         description="of every view: likeness above that of places where the bone is not, in their sigmas; right results have "
-        "5 and more, wrong ones up to 2.4 (benchmarks/xray_registration.py)",
+        "5 and more, wrong ones up to 3.6 (benchmarks/xray_registration.py)",
     )
     places: int = Field(14, ge=6, description="where the bone is not, looked at for comparison")
     elsewhere_mm: float = Field(6.0, gt=0, description="how far off these are at least; at most as far as is searched")
