@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import trimesh
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from planning_core.geometry import Grid
@@ -12,13 +12,16 @@ from planning_core.geometry.solid import inside_mesh
 GRID = Grid((40, 44, 48), [1.0, 1.0, 1.0], [-24.0, -22.0, -20.0])
 
 
+@example((0.0, 0.0, 0.0), 4.0)  # corners and edges on the voxels' own lines
+@example((1.5, 2.9e-06, 0.0), 4.0)
+@example((0.0, 0.0, 1.192092896e-07), 4.0)
 @given(st.tuples(*[st.floats(-6, 6)] * 3), st.floats(4, 12))
 def test_a_ball_is_filled_where_its_centre_is_near(centre, radius):
     ball = trimesh.creation.icosphere(3, radius)
     found = inside_mesh(ball.vertices + centre, ball.faces, GRID)
     away = np.linalg.norm(GRID.all_points() - centre, axis=-1)
     assert found[away < 0.98 * radius].all()
-    assert not found[away > radius].any()
+    assert not found[away > radius + 1e-6].any()
 
 
 def test_a_box_on_voxel_borders_holds_exactly_its_voxels():

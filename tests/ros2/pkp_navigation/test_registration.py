@@ -252,7 +252,7 @@ def test_balls_on_the_skin_touched_in_any_order_register_without_a_plate(world, 
         error = np.linalg.norm(seen.apply(path.target_mm) - truth.reference_from_plan().apply(path.target_mm))
         assert error < 1e3 * expected.bound_95
     assert world.check().error_code == ""
-    assert world.do(world.goals(plan=world.plan, method="points", scan=str(truth.scan))).error_code == "no_fiducials"
+    assert world.do(world.goals(plan=world.plan, method="points", scan=str(truth.planning_ct))).error_code == "no_fiducials"
 
 
 def test_a_stale_scan_another_scan_another_plan_and_another_method_are_refused_by_name(world, truth):

@@ -37,7 +37,7 @@ class AlignmentConfig(BaseModel):
     short_samples: int = Field(9, ge=1, description="frames of the short mean that revokes at once: 0.15 s")
     gross_factor: float = Field(2.5, ge=1, description="a single frame beyond limit times this revokes by itself")
     confidence: float = Field(
-        0.999, ge=0.9, lt=1, description="that a guide off by the limit or more, at entry or target, is not called VERIFIED"
+        0.99, ge=0.9, lt=1, description="that a guide off by the limit or more, at entry or target, is not called VERIFIED"
     )
     sight: SightConfig = Field(default_factory=SightConfig, description="what averaging cannot remove")
 
