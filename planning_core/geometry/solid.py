@@ -49,8 +49,11 @@ def _cross(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def _side(a: FloatArray, b: FloatArray) -> FloatArray:
-    """On which side of the edge from ``a`` to ``b`` the origin lies; one on the edge itself is moved aside by less than any number,
-    along x, and if that does not help along y (Edelsbrunner and Muecke 1990): each edge then belongs to one of its two triangles."""
+    """On which side of the edge from ``a`` to ``b`` the origin lies.
+
+    One on the edge itself counts as moved by less than any number along x and, if that does not help, along y (Edelsbrunner and
+    Muecke 1990), so that each edge belongs to one of its two triangles.
+    """
     away = np.where(a[:, 1] != b[:, 1], a[:, 1] - b[:, 1], b[:, 0] - a[:, 0])
     area = _cross(a, b)
     return np.asarray(np.sign(np.where(area != 0, area, away)))
