@@ -1,6 +1,9 @@
 import pytest
+from hypothesis import settings
 
 TRIES = 3
+settings.register_profile("untimed", deadline=None)  # how long an example takes says nothing on a shared machine
+settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items):
