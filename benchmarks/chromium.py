@@ -9,7 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+from installation.console import BROWSERS
+
 FLAGS = ("--headless=new", "--no-sandbox", "--enable-unsafe-swiftshader", "--enable-precise-memory-info")
 QUICK, WHOLE = ("--disable-gpu",), ("--use-gl=angle", "--use-angle=swiftshader")
 """WebGL by SwiftShader in both. Quick: the page itself is put together without it, which takes a third of the time, and leaves one of
@@ -18,7 +19,7 @@ the case view's slices black; whole: it shows what a graphics card would."""
 
 def program() -> str | None:
     """Where it is installed."""
-    return next((found for name in NAMES if (found := shutil.which(name))), None)
+    return next((found for name in BROWSERS if (found := shutil.which(name))), None)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from tests.system.operating_room import RECORD_ML
 from tests.system.registration_played import DOSE_ML
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.faults, pytest.mark.flaky(reruns=1)]
-"""A shared machine may stop the room where a test did not ask for it (tests/ros2/conftest.py)."""
+"""A shared machine may stop the room where a test did not ask for it (tests/conftest.py)."""
 KNOWN_S = 0.1
 """Within so long of a stop being known nothing moves or flows (the requirement); a shared machine gets a permit's life more."""
 named = {"ids": lambda fault: fault.name.replace(" ", "-")}

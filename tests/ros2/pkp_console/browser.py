@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from benchmarks import chromium
+from installation.console import BROWSERS
 
 LONG_MS, SHORT_MS = 300_000, 30_000
 PIN = "246813"
@@ -20,7 +21,7 @@ def opened_browser(how=chromium.QUICK):
     """Chromium, behind the room's own processes: the page of a real room is drawn on another machine."""
     playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright here: pip install -e .[console-test]")
     if chromium.program() is None:
-        pytest.skip(f"no Chromium here (looked for {', '.join(chromium.NAMES)}): apt-get install chromium")
+        pytest.skip(f"no Chromium here (looked for {', '.join(BROWSERS)}): apt-get install chromium")
     with playwright.sync_playwright() as driver, chromium.opened(driver, 10, how) as browser:
         yield browser
 

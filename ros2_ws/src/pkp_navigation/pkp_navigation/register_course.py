@@ -19,7 +19,7 @@ import numpy as np
 from pkp_navigation.camera_record import CameraRecord
 from pkp_navigation.examine_scan import Examined, NoPlanningCtError, OtherScanError, ScanJob
 from pkp_navigation.scan_inbox import ScanInbox
-from pkp_navigation.touched import held
+from pkp_navigation.touched import WAIT_S, held
 from planning_core.case.plan import Plan
 from planning_core.case.revisions import open_plan
 from planning_core.errors import InputError
@@ -35,7 +35,6 @@ from planning_core.registration.touch import Touch, TouchConfig
 from planning_core.registration.tracked import plate_in_reference
 from planning_core.registration.uncertain import UncertainTransform
 
-WAIT_S = 0.1
 MOST_SIGHTINGS = 400
 """Frames that the plate's place is taken from; more teach nothing, as much of the camera's error does not average out."""
 SIGHTINGS_OF_A_GIVEN_SCAN = 60
