@@ -81,8 +81,8 @@ def test_its_frames_count_on(client, handles):
 
 
 def test_it_sees_a_missing_tool_and_strays(client, handles, tracker):
-    tracker.fault("dropout patient_ref on")
     tracker.fault("stray 10 20 -1500")
+    tracker.fault("dropout patient_ref on")  # last: the frame that lacks the tool has the stray
     for _ in range(200):
         ndicapy.ndiBX(client, TRANSFORMS | STRAYS)
         if ndicapy.ndiGetBXTransform(client, handles["patient_ref"]) == "MISSING":
