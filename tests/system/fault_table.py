@@ -1,7 +1,6 @@
 """How faults are made in an operating room at run time and ended again, and which stop each must lead to."""
 
 import resource
-import signal
 
 import attrs
 
@@ -78,21 +77,6 @@ def disk_full(name, spare):
         resource.prlimit(pid, kind, (hard if spare is None else size + spare, hard))
 
     return limit
-
-
-def mend(room):
-    """End every fault there is."""
-    for child in room.room.children:
-        if child.running:
-            child.process.send_signal(signal.SIGCONT)
-    for name in ("recorder", "injector", "supervisor"):
-        disk_full(name, None)(room)
-    camera("clear")(room)
-    arm_fault("joint_lag", 0.01)(room)
-    released(room)
-    injector(line="up")(room)
-    for word in ("blocked", "e_stop", "gauge_kpa", "volume_drift_ml_s"):
-        trouble(word, 0)(room)
 
 
 LOST = r"not heard|no good pose|not seen|equal poses|jumped"

@@ -12,7 +12,7 @@ from tests.ros2.running import need_ros, ros_node
 from tests.system.after_stops import after_stops
 from tests.system.at_work import AtWork
 from tests.system.conftest import FAILED
-from tests.system.fault_table import WHILE_FLOWING, WHILE_MOVING, camera, disk_full, mend, person, trouble
+from tests.system.fault_table import WHILE_FLOWING, WHILE_MOVING, camera, disk_full, person, trouble
 from tests.system.nonsense import Nonsense
 from tests.system.operating_room import RECORD_ML
 from tests.system.registration_played import DOSE_ML
@@ -36,14 +36,6 @@ class Ward:
             self._room = AtWork(self._environment, self._folder / str(self._count))
             self._room.prepare()
         return self._room
-
-    def mend(self):
-        """After a test that failed: end its fault, or the room."""
-        try:
-            assert not self._room.ended()
-            mend(self._room)
-        except Exception:
-            self.close()
 
     def close(self):
         room, self._room = self._room, None
@@ -72,7 +64,7 @@ def room(ward, request):
         raise
     yield made
     if request.node.stash.get(FAILED, False):
-        ward.mend()
+        ward.close()  # whatever it was in the midst of: the next test gets a room of its own
 
 
 def _phase(name):

@@ -262,3 +262,16 @@ def test_restart_errors_carry_what_was_and_is(room):
     assert caught.value.boots_now == caught.value.boots_before + 1
     assert isinstance(caught.value, InjectorError)
     client.read()
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_what_the_gauge_misjudges_does_not_add_up_over_many_stops(tmp_path, seed):
+    """Storage is reckoned from a calibration that is off by a tenth: what a high pressure hides a low one shows again."""
+    room = Room(tmp_path, seed)
+    for _ in range(6):
+        injecting(room, 3.0, 4.0)
+        trouble(room.device, "blocked", 1)
+        assert room.until(25, Phase.STOPPED) is Phase.STOPPED
+        trouble(room.device, "blocked", 0)
+        room.cycle.acknowledge("Dr. Grey")
+    assert room.cycle.state.given("left").given_ml == pytest.approx(truth(room).delivered_ml, abs=0.03)

@@ -43,10 +43,20 @@ def to_give(state: InjectionState, order: InjectionOrder, config: InjectionConfi
     return lacking
 
 
-def limits_for(lacking_ml: float, reading: InjectorReading, config: InjectionConfig) -> InjectorLimits:
-    """What the device shall keep by itself for this dose: the counter may pass it by half the tolerance."""
+def counted_from(state: InjectionState, reading: InjectorReading) -> float:
+    """Where the next segment's volume counts from, ml on the device's counter less storage.
+
+    Storage is reckoned from a calibration, so a high pressure may hide a little of what was given and a low one show it again: what
+    is on record already is not counted a second time.
+    """
+    before = [s.start_given_ml + s.given_ml for s in state.segments if s.serial_number == reading.serial_number]
+    return max([reading.given_ml, *before[-1:]])
+
+
+def limits_for(lacking_ml: float, from_ml: float, config: InjectionConfig) -> InjectorLimits:
+    """What the device shall keep by itself for this dose: the counter, from ``counted_from``, may pass it by half the tolerance."""
     return InjectorLimits(
-        reading.given_ml + lacking_ml + config.tolerance_ml(lacking_ml) / 2,
+        from_ml + lacking_ml + config.tolerance_ml(lacking_ml) / 2,
         config.device_pressure_kpa,
         config.flow_ml_s * 1.2,
         config.watchdog_s,
@@ -86,7 +96,7 @@ def arm(
             left_s=left,
             needed_s=needed,
         )
-    segment = Segment(order, reading.serial_number, reading.displaced_ml, reading.given_ml)
+    segment = Segment(order, reading.serial_number, reading.displaced_ml, counted_from(state, reading))
     finished = state.segments
     return InjectionState(Phase.READY, segment, lacking, finished, clock, entered_s=now_s, seen_s=now_s, last=reading, stop=None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pkp_control.injection import acknowledge, arm, halt, limits_for, step, to_give
+from pkp_control.injection import acknowledge, arm, counted_from, halt, limits_for, step, to_give
 from pkp_control.injection_config import InjectionConfig
 from pkp_control.injection_journal import InjectionJournal, JournalWriteError
 from pkp_control.injection_types import (
@@ -63,7 +63,7 @@ class InjectionCycle:
         self.state, _ = step(self.state, self._clock(), now, False, None, self.config)  # the counter as it stands
         lacking = to_give(self.state, order, self.config)
         try:
-            reading = self._client.arm(limits_for(lacking, now, self.config))
+            reading = self._client.arm(limits_for(lacking, counted_from(self.state, now), self.config))
             armed = arm(self.state, order, cement, reading, self._clock(), self.config)
             self._journal.note(armed)
         except PkpError:
