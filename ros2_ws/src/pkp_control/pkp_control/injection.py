@@ -46,15 +46,15 @@ def to_give(state: InjectionState, order: InjectionOrder, config: InjectionConfi
 def counted_from(state: InjectionState, reading: InjectorReading) -> float:
     """Where the next segment's volume counts from, ml on the device's counter less storage.
 
-    Storage is reckoned from a calibration, so a high pressure may hide a little of what was given and a low one show it again: what
-    is on record already is not counted a second time.
+    Storage is reckoned from a calibration, so a high pressure may hide a little of what was given and a low one show it again:
+    what is on record already is not counted a second time.
     """
     before = [s.start_given_ml + s.given_ml for s in state.segments if s.serial_number == reading.serial_number]
     return max([reading.given_ml, *before[-1:]])
 
 
 def limits_for(lacking_ml: float, from_ml: float, config: InjectionConfig) -> InjectorLimits:
-    """What the device shall keep by itself for this dose: the counter, from ``counted_from``, may pass it by half the tolerance."""
+    """What the device shall keep by itself for this dose: its counter may pass it, from ``counted_from``, by half the tolerance."""
     return InjectorLimits(
         from_ml + lacking_ml + config.tolerance_ml(lacking_ml) / 2,
         config.device_pressure_kpa,

@@ -72,7 +72,8 @@ class Segment:
     """From one arming to the next: counter and given volume at its start, and what became of it.
 
     Args:
-        start_ml: reading's counter; start_given_ml: counter less storage, or what was on record by then. given_ml, counted_ml: since then.
+        start_ml: reading's counter; start_given_ml: counter less storage, or what was on record by then. given_ml,
+        counted_ml: since then.
         commanded_ml: integral over device time of the flow that the device had been told. peak_kpa: highest reading.
     """
 
