@@ -54,7 +54,7 @@ def counted_from(state: InjectionState, reading: InjectorReading) -> float:
 
 
 def limits_for(lacking_ml: float, from_ml: float, config: InjectionConfig) -> InjectorLimits:
-    """What the device shall keep by itself for this dose: its counter may pass it, from ``counted_from``, by half the tolerance."""
+    """What the device shall keep by itself for this dose: its counter may pass it by half the tolerance."""
     return InjectorLimits(
         from_ml + lacking_ml + config.tolerance_ml(lacking_ml) / 2,
         config.device_pressure_kpa,
