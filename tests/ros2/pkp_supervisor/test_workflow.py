@@ -183,6 +183,15 @@ def test_with_the_pin_in_and_the_registration_lost_the_way_on_is_out(happenings)
     assert not go(out, advance(Phase.APPROACH, 1)).motion_permitted
 
 
+def test_rearm_waits_for_whoever_is_needed_and_silent():
+    state = go(State(), *TO_APPROACH, *IN_INJECT, events.Stop("console", "a test"), events.Acknowledge(OPERATOR, 1))
+    state = go(state, events.RegistrationSeen(HASH, True, 11.0), now_s=11.5)
+    with pytest.raises(RearmRefusedError, match="injector to be heard"):
+        go(state, events.DevicesSeen(("injector",)), events.Rearm(OPERATOR, 1, HASH), now_s=12.0)
+    back = go(state, events.DevicesSeen(("verification",)), events.Rearm(OPERATOR, 1, HASH), now_s=12.0)
+    assert back.phase is Phase.INJECT  # nobody verifies there
+
+
 def test_a_silent_tracker_keeps_nobody_on_the_pin():
     state = go(State(), *TO_APPROACH, *IN_INJECT, events.DevicesSeen(("tracker",)), events.Acknowledge(OPERATOR, 1))
     out = go(state, events.Rearm(OPERATOR, 1, HASH))

@@ -227,7 +227,7 @@ def _acknowledge(state: State, event: events.Acknowledge, now_s: float, fresh: F
 
 
 def _rearm(state: State, event: events.Rearm, now_s: float, fresh: Freshness) -> State:
-    """Acknowledged, checked since the stop, same plan; before an approval there is nothing to check.
+    """Acknowledged, checked since the stop, same plan, everybody heard; before an approval there is nothing to check.
 
     With the pin in and no registration to go on by, the way on is out: no check could pass, and none is needed to go back.
     """
@@ -241,9 +241,10 @@ def _rearm(state: State, event: events.Rearm, now_s: float, fresh: Freshness) ->
     out = _only_out(state)
     if state.registered_s is not None and not out and not registration_checked(state, now_s, fresh):
         lacking.append(f"a registration check since the stop, at most {fresh.registration_check_s:g} s old")
+    to = Phase.WITHDRAW if out else INTERLOCKS[state.stopped_in].after_rearm
+    lacking += [f"{name} to be heard" for name in INTERLOCKS[to].needs if name in state.silent]
     if lacking:
         raise RearmRefusedError(f"re-arm waits for: {' and '.join(lacking)}", waits_for=lacking)
-    to = INTERLOCKS[state.stopped_in].after_rearm
     armed = attrs.evolve(
         state, phase=to, stopped_in=None, reason="", acknowledged_by="", checked_s=None, verified_s=None, plunger_still=False
     )
