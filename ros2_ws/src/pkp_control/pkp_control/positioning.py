@@ -9,51 +9,25 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from pkp_supervisor.guard import Command, CommandGuard, GuardAges, Limits, Permit
 
 from pkp_control.arm_config import ArmConfig
-from pkp_control.compensation import CompensationState, Compensator, Goal, ToolSample
 from pkp_control.compensation import Permit as FollowPermit
+from pkp_control.compensation import ToolSample
 from pkp_control.compensation.config import AHEAD_S
-from pkp_control.compensation.goal import RearmRefusedError
+from pkp_control.drive import Drive, Period
+from pkp_control.following import Following
 from pkp_control.goal_checks import forbidden, not_begun
 from pkp_control.kinematics import JOINT_NAMES, ArmKinematics, Joints
 from pkp_control.limits import MotionLimits
 from pkp_control.positioning_types import Order, Outcome, Purpose, Stage
-from pkp_control.route import Playback, Route
+from pkp_control.route import Route, Ways
 from pkp_control.standing import Standing
 from planning_core.errors import PkpError
 from planning_core.geometry import RigidTransform
-
-LATE_PERIODS = 5
-ARRIVE_S = 1.0
-TRAIL_S = 0.08
-"""Setpoints of so long ago may be where the arm is now: what a servo lags behind, several times."""
-
-
-class Ways(Protocol):
-    """Who looks for ways, elsewhere; the arguments are those of :class:`pkp_control.route.Router`."""
-
-    def approach(
-        self, joints: Joints, goal: Goal, skin_mm: float | None, base_from_tracker: RigidTransform, patient: RigidTransform
-    ) -> None:
-        """Ask for the way to a goal."""
-        ...
-
-    def retreat(self, joints: Joints) -> None:
-        """Ask for the way back."""
-        ...
-
-    def call_off(self) -> None:
-        """The last question's answer is not wanted any more."""
-        ...
-
-    def answer(self) -> Route | None:
-        """The answer, None while there is none; a refusal is raised."""
-        ...
 
 
 class Positioner:
@@ -92,8 +66,8 @@ class Positioner:
         self._handlers: dict[Stage, Callable[[Order, float], Any]] = {
             Stage.LOCATE: self._locate,
             Stage.PLAN: self._plan,
-            Stage.FREE: self._drive,
-            Stage.RETREAT: self._drive,
+            Stage.FREE: self._drive_on,
+            Stage.RETREAT: self._drive_on,
             Stage.SETTLE: self._settle,
             Stage.ADVANCE: self._follow,
             Stage.HOLD: self._follow,
@@ -144,8 +118,8 @@ class Positioner:
 
     def observe(self, sample: ToolSample, now_s: float) -> None:
         """A tool of one frame of the tracker."""
-        if self._compensator is not None:
-            self._compensator.observe(sample, now_s)
+        if self._following is not None:
+            self._following.observe(sample, now_s)
         else:
             self._standing.observe(sample, now_s)
 
@@ -215,7 +189,6 @@ class Positioner:
             self._drop(error.code, error.message, Stage.PAUSED)
             self.stop_wanted = error.message
             return None
-        self._trail.append((now_s, self.setpoint))
         return self.setpoint
 
     # each stage: the setpoint, or None
@@ -249,86 +222,67 @@ class Positioner:
         assert self.joints is not None
         if np.abs(self.joints - route.rows[0]).max() > 0.002:
             return self._drop("moved", "the arm was moved while a way was looked for")
-        self._route, self._playback = route, Playback(route.rows, self._limits.period_s)
-        self._end_mm = self._arm.tip_matrix(route.rows[-1])[:3, 3].copy()
+        self._drive = Drive(self._arm, route.rows, self._limits.period_s, self._config.free_lag_rad)
+        self._route = route
         self._enter(Stage.RETREAT if order.purpose is Purpose.WITHDRAW else Stage.FREE, now_s)
 
-    def _drive(self, order: Order, now_s: float) -> Joints | None:
-        assert self._playback is not None
-        assert self.joints is not None
-        if self._lags(now_s):
-            return None
-        self.distance_left_mm = float(np.linalg.norm(self._arm.tip_matrix(self.joints)[:3, 3] - self._end_mm))
-        if not self._playback.done:
-            return self._playback.step()
-        last = self._playback.rows[-1]
-        if np.abs(self.joints - last).max() > 0.002:  # the servo is still on its way
-            self._arrived_s = min(self._arrived_s, now_s)
-            if now_s - self._arrived_s > ARRIVE_S:
-                self.fault("the arm does not come to the end of its way", now_s)
-                return None
-            return np.asarray(last)
-        if order.purpose is Purpose.WITHDRAW:
+    def _drive_on(self, order: Order, now_s: float) -> Joints | None:
+        assert self._drive is not None
+        joints = self._heard()
+        self.distance_left_mm = self._drive.left_mm(joints)
+        period = self._drive.step(now_s, joints)
+        if period.fault:
+            self.fault(period.fault, now_s)
+        elif period.done and order.purpose is Purpose.WITHDRAW:
             self.distance_left_mm = 0.0
             self._drop("", "")
-            return None
-        self._settle_anew()
-        self._enter(Stage.SETTLE, now_s)
-        return np.asarray(last)
+        elif period.done:
+            self._begin_to_follow()
+            self._enter(Stage.SETTLE, now_s)
+        return period.setpoint if self._order is not None else None
 
     def _settle(self, order: Order, now_s: float) -> Joints | None:
-        compensator = self._compensator
-        assert compensator is not None
-        setpoint = compensator.step(now_s, self.joints_s, self._heard()).joints
-        if compensator.reason != "never enabled":
-            self.reason = compensator.reason
-            self._settle_anew()
-        elif self._now_and_then():
-            try:
-                compensator.enable(FollowPermit("supervisor", order.registered_s, order.plan_hash), now_s, setpoint)
-            except RearmRefusedError as error:
-                self.reason = error.message
-        if compensator.state is CompensationState.ENABLED:
-            self.reason = ""
-            deviation = compensator.deviation_mm()
-            if not deviation <= self._config.start_deviation_mm:
-                self.doubt(f"the guide is {deviation:.1f} mm from the path: the patient moved, or the camera", now_s)
-            else:
-                compensator.advance(0.0)
-                self._enter(Stage.ADVANCE, now_s)
+        following = self._following
+        assert following is not None
+        permit = FollowPermit("supervisor", order.registered_s, order.plan_hash) if self._now_and_then() else None
+        period = following.settle(now_s, self.joints_s, self._heard(), permit)
+        self.reason = following.reason
+        if period.doubt:
+            self.doubt(period.doubt, now_s)
+        elif period.done:
+            self._enter(Stage.ADVANCE, now_s)
         elif now_s - self._stage_s > self._config.wait_s:
             self.doubt(f"no steady poses at the stand-off: {self.reason}", now_s)
-        return setpoint
+        return period.setpoint
 
     def _follow(self, order: Order, now_s: float) -> Joints | None:
-        compensator = self._compensator
-        assert compensator is not None
-        setpoint = compensator.step(now_s, self.joints_s, self._heard()).joints
-        if compensator.state is not CompensationState.ENABLED:
-            (self.fault if compensator.state is CompensationState.FAULT else self.doubt)(compensator.reason, now_s)
-            return setpoint if self.stage is Stage.BRAKE else None
-        self.distance_left_mm = compensator.depth_left_mm
+        following = self._following
+        assert following is not None
+        period = following.step(now_s, self.joints_s, self._heard())
+        if period.fault or period.doubt:
+            (self.fault if period.fault else self.doubt)(period.fault or period.doubt, now_s)
+            return period.setpoint if self.stage is Stage.BRAKE else None
+        self.distance_left_mm = following.left_mm
         if self.stage is Stage.ADVANCE:
-            there = compensator.depth_left_mm < 1e-3 and compensator.deviation_mm() <= compensator.config.advance_tolerance_mm
-            self._arrived_s = min(self._arrived_s, now_s) if there else np.inf
+            self._arrived_s = min(self._arrived_s, now_s) if following.there else np.inf
             if now_s - self._arrived_s >= self._config.settled_s:
-                self.outcomes.append(Outcome(order.number, "", "", *compensator.errors()))
+                self.outcomes.append(Outcome(order.number, "", "", *following.errors()))
                 self._enter(Stage.HOLD, now_s)
             elif now_s - self._stage_s > self._config.arrive_s:
                 self.doubt(f"not at the place after {self._config.arrive_s:g} s", now_s)
-        return setpoint
+        return period.setpoint
 
     def _brake(self, order: Order, now_s: float) -> Joints | None:
-        if self._compensator is not None:
-            setpoint = self._compensator.step(now_s, self.joints_s, self._heard())
-            joints, rests = setpoint.joints, setpoint.at_rest
-        elif self._playback is not None:
-            joints, rests = self._playback.step(), self._playback.done
+        if self._following is not None:
+            period = self._following.slow(now_s, self.joints_s, self._heard())
+        elif self._drive is not None:
+            period = self._drive.slow()
         else:
-            joints, rests = None, True
-        if rests:
-            self._rest(self._then)
-        return joints if not rests else None
+            period = Period(None, done=True)
+        if not period.done:
+            return period.setpoint
+        self._rest(self._then)
+        return None
 
     # what ends a goal
 
@@ -343,13 +297,12 @@ class Positioner:
         if then in (Stage.PAUSED, Stage.FAULT):
             self._latch(order)
             self.stop_wanted = message if then is Stage.PAUSED else ""
-        moving = self._compensator is not None or self._playback is not None
-        if then is Stage.FAULT or not moving:
+        if then is Stage.FAULT or (self._following is None and self._drive is None):
             return self._rest(then)
-        if self._compensator is not None:
-            self._compensator.stop(message, now_s)
-        elif self._playback is not None:
-            self._playback.brake()
+        if self._following is not None:
+            self._following.brake(message, now_s)
+        elif self._drive is not None:
+            self._drive.brake()
         self._then = then
         self._enter(Stage.BRAKE, now_s)
 
@@ -368,10 +321,9 @@ class Positioner:
         self._ways.call_off()
         self._order: Order | None = None
         self._route: Route | None = None
-        self._playback: Playback | None = None
-        self._compensator: Compensator | None = None
+        self._drive: Drive | None = None
+        self._following: Following | None = None
         self._then = Stage.IDLE
-        self._late, self._trail = 0, deque[tuple[float, Joints]](maxlen=64)
 
     def _latch(self, order: Order) -> None:
         self._latched = max(self._latched, order.epoch)
@@ -383,33 +335,14 @@ class Positioner:
         assert self.joints is not None
         return self.joints
 
-    def _settle_anew(self) -> None:
-        assert self._route is not None
-        assert self._route.goal is not None
-        assert self.base_from_tracker is not None
-        self._compensator = Compensator(
-            self._arm,
-            self._route.goal,
-            self.base_from_tracker,
-            self._tool,
-            self._route.rows[-1],
-            self._config.standoff_mm,
-            self._config.compensation,
-        )
+    def _begin_to_follow(self) -> None:
+        route, located = self._route, self.base_from_tracker
+        assert route is not None
+        assert route.goal is not None
+        assert located is not None
+        self._following = Following(self._arm, route.goal, located, self._tool, route.rows[-1], self._config)
 
     def _now_and_then(self) -> bool:
         """Every sixteenth period: for what need not be asked 125 times a second."""
         self._ticks += 1
         return self._ticks % 16 == 0
-
-    def _lags(self, now_s: float) -> bool:
-        joints = self._heard()
-        recent = [q for sent_s, q in self._trail if sent_s >= now_s - TRAIL_S]
-        if not recent:
-            return False
-        behind = min(float(np.abs(joints - q).max()) for q in recent)
-        self._late = self._late + 1 if behind > self._config.free_lag_rad else 0
-        if self._late < LATE_PERIODS:
-            return False
-        self.fault(f"the arm is {behind:.4f} rad off its way: stopped or blocked", now_s)
-        return True

@@ -183,3 +183,25 @@ def _stoppable(free: Callable[[Joints], bool], off: Flag) -> Callable[[Joints], 
 
 def _no_way_back(distance: float, reason: str) -> LineRefusedError:
     return LineRefusedError(f"the way back is refused after {distance:.0f} mm: {reason}", at_mm=float(distance), reason=reason)
+
+
+class Ways(Protocol):
+    """Who looks for ways, elsewhere; the arguments are those of :class:`Router`."""
+
+    def approach(
+        self, joints: Joints, goal: Goal, skin_mm: float | None, base_from_tracker: RigidTransform, patient: RigidTransform
+    ) -> None:
+        """Ask for the way to a goal."""
+        ...
+
+    def retreat(self, joints: Joints) -> None:
+        """Ask for the way back."""
+        ...
+
+    def call_off(self) -> None:
+        """The last question's answer is not wanted any more."""
+        ...
+
+    def answer(self) -> Route | None:
+        """The answer, None while there is none; a refusal is raised."""
+        ...
