@@ -12,11 +12,9 @@ import contextlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +22,9 @@ import numpy as np
 from pkp_bringup.domain import loopback, own_domain
 
 from benchmarks import chromium
+from benchmarks.page import child, signed_in, with_pins
 
 ROOT = Path(__file__).resolve().parents[1]
-PIN = "246813"
 SHOWN = ("room", "align", "inject", "room", "align")
 """What each of the clients shows."""
 RATE_HZ = 30.0
@@ -34,7 +32,6 @@ FIRST_S, P99_MS, GROWTH = 4.0, 100.0, 0.05
 LEAST_S = 0.98 * RATE_HZ
 """Two clocks that are not tied to one another lose a beat now and then."""
 SETTLE_S = 45.0
-LONG_MS = 300_000
 LISTEN = """
 window.delays = [];
 window.drawn = [];
@@ -57,33 +54,6 @@ FRAMES = """
 """
 
 
-@contextlib.contextmanager
-def child(*words: str, environment: dict[str, str], awaits: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A process that is ready when it has said a word; ended by its own id."""
-    process = subprocess.Popen([sys.executable, "-m", *words], stdout=subprocess.PIPE, env=environment, text=True)
-    try:
-        assert process.stdout is not None
-        line = next((line for line in process.stdout if awaits in line), "")
-        if not line:
-            raise RuntimeError(f"{words[0]} ended before it was ready")
-        yield process, line
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-def users(cases: Path) -> None:
-    """One operator and viewers who have chosen their PINs."""
-    from pkp_console.users import PLACE, Role, Users
-
-    held = Users(cases / PLACE)
-    for name, role in (("operator", Role.OPERATOR), ("viewer", Role.VIEWER)):
-        held.change_pin(name, held.set_one_time(name, role), PIN)
-
-
 def imported(ct: Path, cases: Path) -> str:
     """A case of a CT, as the page's import makes it."""
     from pkp_console.work import ImportJob, import_ct
@@ -95,20 +65,6 @@ def imported(ct: Path, cases: Path) -> str:
     case_id = import_ct(ImportJob(str(folder), kind, None, str(cases), "bench", 2**33, 20_000), lambda stage: None)
     shutil.rmtree(folder)
     return case_id
-
-
-def signed_in(browser: Any, address: str, name: str, script: str = "") -> Any:
-    """A page of its own session."""
-    page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
-    page.set_default_timeout(LONG_MS)
-    if script:
-        page.add_init_script(script)
-    page.goto(address)
-    page.fill("[name=name]", name)
-    page.fill("[name=pin]", PIN)
-    page.click("button[type=submit]")
-    page.wait_for_selector(".brand")
-    return page
 
 
 def first_picture(browser: Any, address: str, case_id: str) -> float:
@@ -161,7 +117,8 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
         cases = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "cases"
         case = cases / given.case.name
         shutil.copytree(given.case, case, symlinks=True)
-        users(cases)
+        with_pins(cases, "operator", "operator")
+        with_pins(cases, "viewer", "viewer")
         domain = stack.enter_context(own_domain())
         environment = {**os.environ, **loopback(domain), "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
         console = ("pkp_console.command", "--ros", "--port", "0", "--cases", str(cases), "--runs", str(cases.parent / "runs"))

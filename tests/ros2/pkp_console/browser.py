@@ -1,18 +1,16 @@
 """An operator's hand and eye on the page: headless Chromium through Playwright, with the room's newest snapshot at hand."""
 
 import os
-import subprocess
-import sys
 from contextlib import contextmanager
 
 import pytest
 
 from benchmarks import chromium
+from benchmarks import page as page_of
 from installation.console import BROWSERS
 
-LONG_MS, SHORT_MS = 300_000, 30_000
-PIN = "246813"
-DESK, TABLET = {"width": 1280, "height": 800}, {"width": 820, "height": 1180}
+SHORT_MS = 30_000
+TABLET = {"width": 820, "height": 1180}
 NEWEST = "window.addEventListener('pkp:applied', (event) => { window.now = event.detail; });"
 
 
@@ -26,56 +24,9 @@ def opened_browser(how=chromium.QUICK):
         yield browser
 
 
-@contextmanager
-def child(*words, environment, awaits, merged=False):
-    """A module in a process of its own that is ready when it has said a word: (process, that line).
-
-    Args:
-        merged: it says that word on its error stream.
-    """
-    told = subprocess.STDOUT if merged else None
-    process = subprocess.Popen([sys.executable, "-m", *words], stdout=subprocess.PIPE, stderr=told, env=environment, text=True)
-    said = []
-    try:
-        for line in process.stdout:
-            said.append(line)
-            if awaits in line:
-                break
-        assert said, f"{words[0]} said nothing"
-        assert awaits in said[-1], "".join(said)
-        yield process, said[-1]
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-
-
-def with_pins(cases, *operators):
-    """Operators who have chosen their PINs."""
-    from pkp_console.users import PLACE, Role, Users
-
-    users = Users(cases / PLACE)
-    for name in operators:
-        users.change_pin(name, users.set_one_time(name, Role.OPERATOR), PIN)
-
-
 def signed_in(browser, address, name, size=None):
-    """A page of its own session; what its scripts failed at is in ``failures``."""
-    page = browser.new_context(viewport=size or DESK).new_page()
-    page.set_default_timeout(LONG_MS)
-    page.failures = []
-    page.on("pageerror", lambda error: page.failures.append(str(error)))
-    page.on("console", lambda said: page.failures.append(said.text) if "Content Security" in said.text else None)
-    page.add_init_script(NEWEST)
-    page.goto(address)
-    page.fill("[name=name]", name)
-    page.fill("[name=pin]", PIN)
-    page.click("button[type=submit]")
-    page.wait_for_selector(".brand")
-    return page
+    """A page of its own session, with the newest snapshot in ``window.now``."""
+    return page_of.signed_in(browser, address, name, NEWEST, size)
 
 
 def press(page, key):

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 import attrs
 
-from tests.ros2.pkp_console.browser import child, with_path, with_pins
+from benchmarks.page import child, with_pins
+from tests.ros2.pkp_console.browser import with_path
 from tests.ros2.running import ROOT, ros_node
 
 
@@ -24,7 +25,7 @@ def played(folder, case, phase=""):
     """A room that is played by a script, from a phase on; operators ``operator`` and ``second``."""
     cases = folder / "cases"
     case = shutil.copytree(case, cases / case.name)
-    with_pins(cases, "operator", "second")
+    with_pins(cases, "operator", "operator", "second")
     with ros_node("looking_on") as (_, extra):
         environment = with_path(extra, ROOT)
         console = ("pkp_console.command", "--ros", "--port", "0", "--cases", str(cases), "--runs", str(folder / "runs"))

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import chromium
-from tests.ros2.pkp_console.browser import DESK, LONG_MS, PIN, SHORT_MS, TABLET, opened_browser
+from benchmarks.page import DESK, LONG_MS, PIN
+from tests.ros2.pkp_console.browser import SHORT_MS, TABLET, opened_browser
 
 ROOT = Path(__file__).resolve().parents[3]
 pytestmark = [pytest.mark.slow, pytest.mark.browser]

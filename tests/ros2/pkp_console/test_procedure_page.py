@@ -3,7 +3,8 @@ with every way to let go, stop and re-arm, and the report of a record. Pictures 
 
 import pytest
 
-from tests.ros2.pkp_console.browser import PIN, flows_no_more, hold, press, signed_in
+from benchmarks.page import PIN
+from tests.ros2.pkp_console.browser import flows_no_more, hold, press, signed_in
 from tests.ros2.pkp_console.played import played
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.ros]

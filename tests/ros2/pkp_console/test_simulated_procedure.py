@@ -18,20 +18,17 @@ import pytest
 from pkp_supervisor.phases import Phase
 
 from benchmarks import chromium
+from benchmarks.page import LONG_MS, PIN, child, with_pins
 from planning_core.case import audit
 from planning_core.case.revisions import kept, newest
 from tests.data import VERSE012_CT, VERSE012_MASK, shared_data
 from tests.ros2.pkp_console.browser import (
-    LONG_MS,
-    PIN,
     TABLET,
-    child,
     grip,
     hold,
     opened_browser,
     signed_in,
     with_path,
-    with_pins,
 )
 from tests.ros2.running import ROOT, need_ros, until
 
@@ -87,7 +84,7 @@ def cases(web, tmp_path_factory, pictures):
     ct, mask = shared_data(VERSE012_CT), shared_data(VERSE012_MASK)
     folder = Path(os.environ.get("OPENPKP_CASES") or tmp_path_factory.mktemp("procedure") / "cases")
     if not list(folder.glob("*/plans/*.json")):
-        with_pins(folder, "operator")
+        with_pins(folder, "operator", "operator")
         with opened_browser(chromium.WHOLE) as browser, planning(folder, browser) as page:
             plan_it(page, ct, middle_of_l1(mask), pictures)
     return folder
@@ -134,7 +131,7 @@ def room(cases, tmp_path):
     from pkp_console.command import free_port
 
     store = shutil.copytree(cases, tmp_path / "cases", symlinks=True)
-    with_pins(store, "operator")
+    with_pins(store, "operator", "operator")
     case, port = next(p.parents[1] for p in store.glob("*/plans/*.json")), free_port(0)
     words = ("pkp_bringup.up", "--sim", "--case", str(case), "--cases", str(store), "--port", str(port))
     words = (*words, "--run-folder", str(tmp_path / "runs/one"))
