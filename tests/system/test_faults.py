@@ -176,7 +176,7 @@ def test_a_plate_that_is_lost_during_insertion_stops_it(room):
 def test_a_fault_while_cement_flows(room, fault):
     dose = room.struck(room.flowing, fault.make)
     if fault.mended_before_known:
-        room.until(lambda: room.truth()["out_ml_s"] == 0.0, "the flow to end")
+        room.until_no_flow()
         fault.end(room)
     room.until_stopped(fault.reason)
     room.until(lambda: dose.done, "the dose's end")
