@@ -8,7 +8,7 @@ from typing import Any
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from pkp_lifecycle.executor import quick_executor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from planning_core.errors import PkpError
@@ -43,7 +43,7 @@ class LifecycleClient:
 
     def __init__(self, node: Node, alive: Callable[[str], bool] = lambda name: True) -> None:
         self._node, self._alive = node, alive
-        self._executor = quick_executor()
+        self._executor = SingleThreadedExecutor()  # the events executor crashed here, where clients come and go between its turns
         self._executor.add_node(node)
         self._clients: dict[tuple[str, Any], Any] = {}
 
