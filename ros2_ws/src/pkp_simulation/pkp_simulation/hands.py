@@ -18,6 +18,8 @@ from planning_core.errors import PkpError
 CEMENT_AGE_S = 240.0
 """Since mixing, when the cartridge is set in: high-viscosity cement in the middle of its window."""
 ANSWER_S = 60.0
+THERE_S, AGAIN_S = 60.0, 0.05
+"""How long a device may take to come up on a busy machine, and how often somebody looks."""
 
 
 class HandRefusedError(PkpError):
@@ -26,14 +28,35 @@ class HandRefusedError(PkpError):
     code = "hand_refused"
 
 
-class LineCaller:
-    """One simulated device's control socket: a line of JSON to it, a line back, the last answer read when the next is sent."""
+def _connected(path: Path, there_s: float) -> socket.socket:
+    deadline = time.monotonic() + there_s
+    while True:
+        caller = socket.socket(socket.AF_UNIX)
+        try:
+            caller.connect(str(path))
+            return caller
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            caller.close()
+            if time.monotonic() > deadline:
+                why = f"not there after {there_s:g} s ({error.strerror})"
+                raise HandRefusedError(f"{path.stem}: {why}", device=path.stem, answer={}) from error
+        time.sleep(AGAIN_S)
 
-    def __init__(self, path: Path, timeout_s: float = ANSWER_S) -> None:
+
+class LineCaller:
+    """One simulated device's control socket: a line of JSON to it, a line back, the last answer read when the next is sent.
+
+    Args:
+        timeout_s: for an answer. there_s: for the device to come up.
+
+    Raises:
+        HandRefusedError: it did not.
+    """
+
+    def __init__(self, path: Path, timeout_s: float = ANSWER_S, there_s: float = THERE_S) -> None:
         self._name, self._awaited = path.stem, False
-        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket = _connected(path, there_s)
         self._socket.settimeout(timeout_s)
-        self._socket.connect(str(path))
         self._file = self._socket.makefile("rb")
 
     def tell(self, **message: Any) -> None:
