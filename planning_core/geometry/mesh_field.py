@@ -1,0 +1,78 @@
+"""Signed distance to a closed mesh."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+import scipy.ndimage as ndi
+from scipy.spatial import cKDTree
+
+from planning_core.geometry.arrays import BoolArray, FloatArray, IntArray
+from planning_core.geometry.distance import DistanceField
+from planning_core.geometry.grid import Grid
+from planning_core.geometry.solid import inside_mesh
+
+NEAR_MM = 4.0
+PARTS = 4
+"""Into so many a triangle's sides are cut; with sides of 3 mm a distance comes out at most 0.1 mm too long, from 2 mm on 0.04 mm."""
+
+
+@attrs.frozen(eq=False)
+class MeshDepth:
+    """How deep points lie in a mesh, by the way to points spread over it; for as many places as one likes, not a whole grid.
+
+    Args:
+        inside: (nk, nj, ni) bool on ``grid``, from which the side is read. surface: tree of the points.
+    """
+
+    grid: Grid
+    inside: BoolArray
+    surface: cKDTree
+
+    @classmethod
+    def of(cls, vertices: FloatArray, triangles: IntArray, grid: Grid, near: BoolArray | None = None) -> MeshDepth:
+        """For points of a grid's box.
+
+        Args:
+            vertices: (n, 3) mm in the grid's frame. triangles: (m, 3), closed, outward. near: (m,) those that can be nearest.
+        """
+        inside = inside_mesh(vertices, triangles, grid)
+        chosen = triangles if near is None else triangles[near]
+        chosen = chosen[~_folded(vertices, chosen, grid, inside)]
+        shares = np.array([(a, b, PARTS - a - b) for a in range(PARTS + 1) for b in range(PARTS + 1 - a)]) / PARTS
+        points = np.einsum("sc,mcx->msx", shares, vertices[chosen]).reshape(-1, 3)
+        return cls(grid, inside, cKDTree(points))
+
+    def depth(self, points: FloatArray) -> FloatArray:
+        """(...,) mm from points (..., 3) in the grid's frame to the surface, positive inside."""
+        away, _ = self.surface.query(points)
+        return np.where(_within(points, self.grid, self.inside), away, -away)
+
+
+def _within(points: FloatArray, grid: Grid, inside: BoolArray) -> BoolArray:
+    """(...,) whether points (..., 3) lie inside, linear between voxels."""
+    share = ndi.map_coordinates(inside, grid.indices(points).reshape(-1, 3).T, output=np.float32, order=1, mode="constant")
+    return np.asarray(share.reshape(points.shape[:-1]) > 0.5)
+
+
+def _folded(vertices: FloatArray, triangles: IntArray, grid: Grid, inside: BoolArray) -> BoolArray:
+    """(m,) triangles with bone before them: sheets of a mesh that folds over itself, which are no surface."""
+    a, b, c = (vertices[triangles[:, n]] for n in range(3))
+    out = np.cross(b - a, c - a)
+    out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9)
+    return _within((a + b + c) / 3 + float(grid.spacing_mm[0]) * out, grid, inside)
+
+
+def mesh_field(vertices: FloatArray, triangles: IntArray, grid: Grid) -> DistanceField:
+    """Signed distance of a closed mesh: to its triangles where it is near, of its voxels further away.
+
+    Args:
+        vertices: (n, 3) mm in the grid's frame. triangles: (m, 3), outward.
+    """
+    mesh = MeshDepth.of(vertices, triangles, grid)
+    rough = DistanceField.from_mask(mesh.inside, grid)
+    near = np.abs(rough.values) < NEAR_MM
+    away, _ = mesh.surface.query(grid.points(np.argwhere(near)))
+    values = rough.values.copy()
+    values[near] = np.where(mesh.inside[near], -away, away)
+    return DistanceField(values, grid)
