@@ -169,7 +169,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = [row for case in given.cases for row in rows(case, given.trials, given.click)]
     if given.json is not None:
         given.json.write_text("".join(json.dumps(row) + "\n" for row in found))
-    table = Table("views", "trials", "points", "marked", "planned on the CT", title=f"both paths inside, clicks {given.click:g} mm")
+    table = Table(
+        "views", "trials", "points", "marked", "planned on the CT", title=f"both paths inside, clicks {given.click:g} mm"
+    )
     wide = [row for row in found if row["planned"]]
     for name, some in (("all", found), ("where the plan is", wide)):
         for views in ("orthogonal", "random"):

@@ -58,28 +58,16 @@ class XrayPaths:
         frame: of every point: the views' own, ``carm`` or ``ct_lps``; x, y, z are the patient's left, back and head.
         vertebra: as the planner saw it. wall_sd_mm: one sigma of the pedicles' walls.
         trajectories: what the planner found; ``waypoints_lps_mm`` are in ``frame``.
-        checks: of the clicks; empty without any.
     """
 
     frame: str
     vertebra: Vertebra
     wall_sd_mm: float
     trajectories: TrajectoryPlan
-    checks: tuple[CrossCheck, ...]
-
-    @property
-    def doubts(self) -> tuple[str, ...]:
-        """What the clicks say against it."""
-        return tuple(check.doubt for check in self.checks if check.doubt)
 
 
 def plan_on_reconstruction(
-    found: XrayReconstruction,
-    views: Sequence[PinholeView],
-    clicks: Clicks | None = None,
-    config: TrajectoryConfig | None = None,
-    anatomy: AnatomyConfig | None = None,
-    click_mm: float = CLICK_MM,
+    found: XrayReconstruction, config: TrajectoryConfig | None = None, anatomy: AnatomyConfig | None = None
 ) -> XrayPaths:
     """Paths through the rebuilt vertebra, by the planner that serves CTs.
 
@@ -87,7 +75,7 @@ def plan_on_reconstruction(
     probability to breach is over shapes that the pictures leave possible (``drawn_walls``).
 
     Args:
-        found: trusted or not; whether to show paths of one that is not is the caller's decision. views, clicks: the pictures'.
+        found: one that is not trusted is the caller's to refuse.
 
     Raises:
         ModelError: the shape has no canal. NoSafePathError: no path on either side keeps its distances.
@@ -98,14 +86,17 @@ def plan_on_reconstruction(
     judge = DrawnWalls.of(found.shape, found.draws(DRAWS, config.seed))
     plan = plan_trajectories(Spine({found.level: vertebra}, {}), found.level, config=config, judge=judge)
     plan = attrs.evolve(plan, budget=attrs.evolve(plan.budget, segmentation_mm=sd))
-    checks = cross_checks(found, views, clicks, click_mm) if clicks is not None else ()
-    return XrayPaths(found.shape.pose.dst, vertebra, sd, plan, checks)
+    return XrayPaths(found.shape.pose.dst, vertebra, sd, plan)
 
 
 def cross_checks(
     found: XrayReconstruction, views: Sequence[PinholeView], clicks: Clicks, click_mm: float = CLICK_MM
 ) -> tuple[CrossCheck, ...]:
-    """Each clicked point against the rebuilt vertebra's."""
+    """Each clicked point against the rebuilt vertebra's.
+
+    Args:
+        views, clicks: the pictures'. click_mm: see ``triangulation``.
+    """
     met = met_points(views, [dict(zip(CLICKED, of_view, strict=False)) for of_view in clicks.pixels], click_mm)
     spread = {p: np.cov(points.T) for p, points in _places(found.shape, found.draws(DRAWS, 0)).items()}
     model = {p: points[0] for p, points in _places(found.shape, found.shape.vertices[None]).items()}

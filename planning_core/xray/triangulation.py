@@ -1,8 +1,8 @@
 """Points and needle paths from what is pointed at in two pictures, without any model of the bone.
 
-The way paths are drawn without a CT: each point is marked in every picture and its rays are met (Hartley and Sturm 1997). It is the
-baseline that a rebuilt vertebra must beat (2D-GeoPlan in Inigo 2026, doi 10.3389/frobt.2026.1759366), and a check upon it: the
-two share the clicks' places and nothing else.
+The way paths are drawn without a CT: each point is marked in every picture and its rays are met (Hartley and Sturm 1997). It is
+the baseline that a rebuilt vertebra must beat (2D-GeoPlan in Inigo 2026, doi 10.3389/frobt.2026.1759366), and a check upon it:
+the two share the clicks' places and nothing else.
 """
 
 from __future__ import annotations

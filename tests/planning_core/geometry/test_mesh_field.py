@@ -18,7 +18,8 @@ def test_a_balls_distance_is_known_to_a_tenth_of_a_millimetre(centre, radius):
     away = np.linalg.norm(GRID.all_points() - centre, axis=-1) - radius
     near = np.abs(away) < 3
     assert field.values[near] == pytest.approx(away[near], abs=0.2)
-    depth = MeshDepth.of(ball.vertices + centre, ball.faces, GRID).depth(np.asarray(centre) + [[0, 0, radius - 2.5], [0, radius + 2, 0]])
+    places = np.asarray(centre) + [[0, 0, radius - 2.5], [0, radius + 2, 0]]
+    depth = MeshDepth.of(ball.vertices + centre, ball.faces, GRID).depth(places)
     assert depth == pytest.approx([2.5, -2.0], abs=0.2)
 
 

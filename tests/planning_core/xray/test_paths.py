@@ -22,8 +22,7 @@ BUDGET = ErrorBudget(0.5, 0.12, 0.35, 0.0, 1.0)
 @pytest.fixture(scope="module")
 def planned():
     found = rebuilt()
-    some = views()
-    return found, some, plan_on_reconstruction(found, some, clicks_on(found, some))
+    return found, plan_on_reconstruction(found)
 
 
 def straight(plan):
@@ -31,7 +30,7 @@ def straight(plan):
 
 
 def test_both_paths_run_through_the_models_pedicles_in_the_views_frame(planned):
-    found, _, plan = planned
+    found, plan = planned
     assert plan.frame == "carm"
     paths = straight(plan)
     assert set(paths) == set(Side)
@@ -43,7 +42,7 @@ def test_both_paths_run_through_the_models_pedicles_in_the_views_frame(planned):
 
 
 def test_what_the_pictures_leave_open_makes_a_breach_likelier(planned):
-    _, _, plan = planned
+    _, plan = planned
     path = straight(plan)[Side.LEFT]
     corridor = prepared(Spine({L1: plan.vertebra}, {}), L1)[1][Side.LEFT]
     entry, target = corridor.from_frame(corridor.to_ct.inverse().apply(path.waypoints_lps_mm))
@@ -58,8 +57,8 @@ def test_what_the_pictures_leave_open_makes_a_breach_likelier(planned):
 
 @pytest.mark.slow
 def test_the_same_reconstruction_gives_the_same_plan(planned):
-    found, some, plan = planned
-    again = plan_on_reconstruction(found, some, clicks_on(found, some))
+    found, plan = planned
+    again = plan_on_reconstruction(found)
     for one, other in zip(plan.trajectories.paths, again.trajectories.paths, strict=True):
         assert np.array_equal(one.waypoints_lps_mm, other.waypoints_lps_mm)
         assert one.p_breach == other.p_breach
@@ -67,9 +66,9 @@ def test_the_same_reconstruction_gives_the_same_plan(planned):
 
 @pytest.mark.slow
 def test_a_turned_vertebra_has_its_paths_turned_with_it(planned):
-    found, _, plan = planned
+    _, plan = planned
     turn = Rotation.from_euler("zyx", [8, -5, 12], degrees=True).as_matrix()
-    turned = plan_on_reconstruction(rebuilt(frame="ct_lps", turn=turn, place=(-50.0, 80.0, -200.0)), views("ct_lps"))
+    turned = plan_on_reconstruction(rebuilt(frame="ct_lps", turn=turn, place=(-50.0, 80.0, -200.0)))
     assert turned.frame == "ct_lps"
     there = turned.vertebra.ct_lps_from_vertebra.inverse()
     here = plan.vertebra.ct_lps_from_vertebra.inverse()
@@ -94,11 +93,11 @@ def test_over_draws_without_spread_a_breach_is_as_likely_as_on_a_ct():
     assert setting.judge is breach_probability
 
 
-def test_clicks_that_agree_raise_no_doubt(planned):
-    _, _, plan = planned
-    assert len(plan.checks) == 3
-    assert plan.doubts == ()
-    assert all(check.apart_mm < 0.01 for check in plan.checks)
+def test_clicks_that_agree_raise_no_doubt():
+    found, some = rebuilt(), views()
+    checks = cross_checks(found, some, clicks_on(found, some))
+    assert len(checks) == 3
+    assert all(check.apart_mm < 0.01 and not check.doubt for check in checks)
 
 
 def test_a_click_on_the_neighbour_is_a_doubt():
