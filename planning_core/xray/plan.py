@@ -23,7 +23,6 @@ from planning_core.xray.reconstruction import XrayReconstruction
 
 DIGITS = 4
 XRAY_SCHEMA_VERSION: Literal[1] = 1
-VERDICT = "review"
 LOOK = "compare the outline with the bone in every picture before these paths are used"
 
 
@@ -90,7 +89,7 @@ class XrayPlan(SealedRecord):
     frame: Literal["carm", "ct_lps"]
     views: tuple[ViewRecord, ...]
     widest_angle_deg: float
-    verdict: Literal["review"] = VERDICT
+    verdict: Literal["review"] = "review"
     reasons: tuple[str, ...]
     warnings: tuple[str, ...]
     confidence: float
