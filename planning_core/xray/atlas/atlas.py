@@ -110,11 +110,18 @@ class BoneAtlas:
         moved = moved.reshape(len(self.points), -1, 3).transpose(1, 0, 2)
         mean = self.points + moved[0]
         mass = np.maximum(self.hu(level) - FLESH_HU, 0.0) * self._volumes(mean)
-        return CarriedBone(model, mean, moved[1:], mass)
+        # every other point, as a chess board is black: half the work, and still closer than the finest blur
+        some = (self._lattice.sum(axis=1) % 2 == 0) & (mass > 0)
+        return CarriedBone(model, mean[some], moved[1:, some], mass[some])
+
+    @property
+    def _lattice(self) -> IntArray:
+        """(m, 3) whole numbers: places on the lattice."""
+        return np.rint((self.points - self.points.min(axis=0)) / self.spacing_mm).astype(int)
 
     def _volumes(self, moved: FloatArray) -> FloatArray:
         """(m,) mm³ that each point stands for once the points have moved: by its neighbours on the lattice."""
-        index = np.rint((self.points - self.points.min(axis=0)) / self.spacing_mm).astype(int)
+        index = self._lattice
         box = np.full(index.max(axis=0) + 3, -1)
         box[tuple((index + 1).T)] = np.arange(len(index))
         steps = []

@@ -99,7 +99,7 @@ class Chain:
 
         def pose_slopes(points: Float32Array, growing: Float32Array) -> Float32Array:
             turned = (points - about) @ rotation.T
-            turns = np.stack([np.cross(axis, turned) for axis in np.eye(3, dtype=np.float32)])
+            turns = _turns(turned)
             shifts = np.broadcast_to(np.eye(3, dtype=np.float32)[:, None, :], turns.shape)
             return np.concatenate([turns, shifts, (growing @ rotation.T)[None]])
 
@@ -122,19 +122,27 @@ class Chain:
             place = (other.place * grown).astype(np.float32)
             points = arms + place + other.move[3:].astype(np.float32)
             first = nothing if active is None else pose_slopes(points, arms + place)
-            turns = np.stack([np.cross(axis, arms) for axis in np.eye(3, dtype=np.float32)])
+            turns = _turns(arms)
             rest = np.concatenate([turns, np.broadcast_to(np.eye(3, dtype=np.float32)[:, None, :], turns.shape)])
             numbers = np.concatenate([np.arange(SCALE + 1), self.own + SIX * n + np.arange(SIX)])
             out.append(part(points, other.mass, first, rest, numbers))
         return out
 
-    def opened(self, modes: int, fracture: bool) -> np.ndarray:
-        """(p,) bool: pose, size, so many leading modes, collapse or not, and the neighbours."""
+    def opened(self, modes: int, fracture: bool, neighbours: bool = True) -> np.ndarray:
+        """(p,) bool: pose, size, so many leading modes, collapse or not, and the neighbours' own moves or not."""
         k = self.shape.model.mode_count
         out = np.ones(self.count, bool)
         out[WEIGHTS + modes : WEIGHTS + k] = False
         out[WEIGHTS + k : self.own] = fracture
+        out[self.own :] = neighbours
         return out
+
+
+def _turns(points: Float32Array) -> Float32Array:
+    """(3, m, 3): how points (m, 3) move per radian about x, y and z."""
+    x, y, z = points.T
+    none = np.zeros_like(x)
+    return np.stack([np.stack([none, -z, y], 1), np.stack([z, none, -x], 1), np.stack([-y, x, none], 1)])
 
 
 def chain_of(model: ShapeModel, level: VertebraLevel, atlas: BoneAtlas, models: dict[VertebraLevel, ShapeModel], frame: str) -> Chain:

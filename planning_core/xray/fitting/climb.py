@@ -12,7 +12,7 @@ from planning_core.xray.fitting.chain import Chain
 from planning_core.xray.fitting.config import FitConfig
 from planning_core.xray.fitting.likeness import cosine, picture, robust, view_step
 from planning_core.xray.fitting.prior import Prior
-from planning_core.xray.fitting.window import Window
+from planning_core.xray.fitting.window import EVERY, Window
 from planning_core.xray.reconstruction import SHIFT, TURN, WEIGHTS
 
 DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-2, 1e-5, 1e4
@@ -38,7 +38,7 @@ class Summit:
 
 def observations(window: Window, free: float, config: FitConfig) -> float:
     """How many independent numbers the weighted pixels of a window are."""
-    return 2 * free * (window.pixel_mm / config.cell_mm) ** 2
+    return 2 * free * (EVERY * window.pixel_mm / config.cell_mm) ** 2
 
 
 def climb(

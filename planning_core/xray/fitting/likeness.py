@@ -12,7 +12,7 @@ import scipy.ndimage as ndi
 
 from planning_core.geometry.arrays import Float32Array, FloatArray
 from planning_core.xray.fitting.chain import Chain, Drawn
-from planning_core.xray.fitting.window import LEAST_PIXELS, Window, edges
+from planning_core.xray.fitting.window import EVERY, LEAST_PIXELS, Window, edges
 from planning_core.xray.geometry import PinholeView
 from planning_core.xray.splat import spread, spread_moves
 
@@ -68,31 +68,35 @@ def coverage(window: Window, bones: Float32Array) -> Float32Array:
     smooth = ndi.gaussian_filter(bones, window.blur_px)
     covered = smooth > COVERED * smooth.max() if smooth.max() > 0 else np.zeros_like(smooth, bool)
     covered = ndi.binary_dilation(covered, iterations=int(np.ceil(1.5 * window.blur_px)))
-    return (covered & window.usable).astype(np.float32)
+    return np.where(covered & window.usable, window.trust, np.float32(0))
+
+
+def compared_where(window: Window, bones: Float32Array) -> Float32Array:
+    """``coverage`` in the pixels that are compared."""
+    return np.ascontiguousarray(coverage(window, bones)[::EVERY, ::EVERY])
 
 
 def robust(window: Window, chain: Chain, outlier: float) -> Float32Array:
-    """(rows, columns): weights of pixels: 0 where no bone is drawn, less than 1 where the picture shows what no drawn bone is."""
+    """(rows / 2, columns / 2): weights of the pixels compared: 0 where no bone is drawn, less than 1 where the picture shows what no drawn bone is."""
     bones = picture(window, chain.drawn())
-    weight = coverage(window, bones)
+    weight = seen = compared_where(window, bones)
     if weight.sum() < LEAST_PIXELS:
         return weight
-    mine, theirs = edges(bones, window.blur_px), window.edges
+    mine, theirs = edges(bones, window.blur_px), window.compared
     for _ in range(3):
         size = float((mine**2 * weight).sum())
         gain = max(float((mine * theirs * weight).sum()) / size, 0.0) if size > 0 else 0.0
         away = np.sqrt(((theirs - gain * mine) ** 2).sum(axis=0))
         usual = float(np.median(away[weight > 0])) * 1.2
-        weight = (weight > 0) / (1 + (away / max(outlier * usual, 1e-12)) ** 2)
-        weight = np.asarray(weight, np.float32)
+        weight = np.asarray(seen / (1 + (away / max(outlier * usual, 1e-12)) ** 2), np.float32)
     return weight
 
 
 def cosine(window: Window, bones: Float32Array, weight: Float32Array) -> float:
     """-1 to 1: likeness of drawn bones (rows, columns) under weights; -1 where nothing is seen."""
     mine = edges(bones, window.blur_px)
-    size = float(np.sqrt((mine**2 * weight).sum() * (window.edges**2 * weight).sum()))
-    return float((mine * window.edges * weight).sum()) / size if weight.sum() >= LEAST_PIXELS and size > 0 else -1.0
+    size = float(np.sqrt((mine**2 * weight).sum() * (window.compared**2 * weight).sum()))
+    return float((mine * window.compared * weight).sum()) / size if weight.sum() >= LEAST_PIXELS and size > 0 else -1.0
 
 
 def view_step(window: Window, chain: Chain, active: np.ndarray, weight: Float32Array) -> ViewStep:
@@ -108,7 +112,7 @@ def view_step(window: Window, chain: Chain, active: np.ndarray, weight: Float32A
         if steps is not None and steps.shape[2]:
             moves[place[drawn.which]] += spread_moves(pixels, mass, np.ascontiguousarray(steps), window.view.size)
     root = np.sqrt(weight)
-    mine, theirs = edges(bones, window.blur_px) * root, window.edges * root
+    mine, theirs = edges(bones, window.blur_px) * root, window.compared * root
     mine_size, their_size = float(np.sqrt((mine**2).sum())), float(np.sqrt((theirs**2).sum()))
     if weight.sum() < LEAST_PIXELS or mine_size == 0 or their_size == 0:
         return ViewStep(-1.0, np.zeros((count, count)), np.zeros(count), 0.0, np.zeros((0, count), np.float32), np.zeros(0, np.float32))

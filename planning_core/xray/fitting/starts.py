@@ -55,7 +55,7 @@ def best_shift(chain: Chain, window: Window, reach_px: float) -> FloatArray:
     """
     bones = picture(window, chain.drawn())
     covered = coverage(window, bones)
-    mine, theirs = edges(bones, window.blur_px), window.edges * window.usable
+    mine, theirs = edges(bones, window.blur_px, 1), window.edges * window.usable
     size = [scipy.fft.next_fast_len(2 * n, real=True) for n in window.view.size]
 
     def correlated(fixed: np.ndarray, moving: np.ndarray) -> FloatArray:
