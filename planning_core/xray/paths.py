@@ -19,10 +19,13 @@ from planning_core.xray.drawn_walls import DrawnWalls
 from planning_core.xray.geometry import PinholeView
 from planning_core.xray.rebuilt import pedicle_vertices, rebuilt_vertebra
 from planning_core.xray.reconstruction import XrayReconstruction, body_middle
-from planning_core.xray.triangulation import CLICK_MM, PicturePoint, met_points
+from planning_core.xray.triangulation import PicturePoint, met_points
 
 DRAWS = 48
 DISAGREE_SIGMAS = 3.5
+POINTED_MM = 4.0
+"""Standard deviation of an operator's click along each axis of the detector, assumed: more than a steady hand's, for where the
+middle of a body or a pedicle lies is itself a matter of opinion."""
 CLICKED = (PicturePoint.BODY, PicturePoint.PEDICLE_LEFT, PicturePoint.PEDICLE_RIGHT)
 """What the rows of ``Clicks`` are."""
 NOT_SAID = (
@@ -90,12 +93,12 @@ def plan_on_reconstruction(
 
 
 def cross_checks(
-    found: XrayReconstruction, views: Sequence[PinholeView], clicks: Clicks, click_mm: float = CLICK_MM
+    found: XrayReconstruction, views: Sequence[PinholeView], clicks: Clicks, click_mm: float = POINTED_MM
 ) -> tuple[CrossCheck, ...]:
     """Each clicked point against the rebuilt vertebra's.
 
     Args:
-        views, clicks: the pictures'. click_mm: see ``triangulation``.
+        views, clicks: the pictures'. click_mm: see ``POINTED_MM``.
     """
     met = met_points(views, [dict(zip(CLICKED, of_view, strict=False)) for of_view in clicks.pixels], click_mm)
     spread = {p: np.cov(points.T) for p, points in _places(found.shape, found.draws(DRAWS, 0)).items()}

@@ -125,11 +125,14 @@ def make_xray_plan(
     """Gather everything into one sealed plan; the reconstruction is trusted and nothing is doubted (the caller's to see to)."""
     shape, budget = found.shape, planned.trajectories.budget
     angle = check_views([image.view for image in images])
-    reasons = [LOOK, f"rebuilt from {len(images)} pictures {angle:.0f}° apart, no CT"]
-    if clicks is None:
-        reasons.append("nothing was clicked: no point was checked against the rebuilt vertebra")
+    level = found.level.value
+    reasons = [
+        LOOK,
+        f"that it is {level} is the operator's word: neighbours look alike, and the pictures were not asked which one it is",
+        f"rebuilt from {len(images)} pictures {angle:.0f}° apart, no CT",
+    ]
     return XrayPlan(
-        level=found.level.value,
+        level=level,
         frame="carm" if planned.frame == "carm" else "ct_lps",
         views=tuple(_view(n, image, clicks, found) for n, image in enumerate(images)),
         widest_angle_deg=_r(angle),

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from planning_core.anatomy.vertebra import Side
 from planning_core.case.folder import Case
@@ -19,9 +20,12 @@ from planning_core.xray.overlay import ViewOverlay, overlay
 from planning_core.xray.plan import XrayPlan, next_view_record
 from planning_core.xray.planning import Rebuilt, view_in_words
 
-WINDOW_PERCENT = (1.0, 99.7)
+WINDOW_PERCENT = (4.0, 99.7)
+SLOW_SHARE, WIDE_SHARE = 0.85, 0.06
+"""How much of the brightness that changes over so much of the picture is taken off."""
 MARGIN_SHARE = 0.35
 PICTURE_IN = 4.6
+LABEL_PX = 6.0
 FOLDER = "xray"
 
 
@@ -65,9 +69,17 @@ def state(rebuilt: Rebuilt, plan: XrayPlan | None) -> dict[str, object]:
 
 
 def grey(image: XrayImage) -> NDArray[np.uint8]:
-    """(rows, columns) uint8 as X-rays are shown, bone bright; what was not exposed is black."""
-    low, high = np.percentile(image.pixels[image.valid], WINDOW_PERCENT)
-    shown = np.clip((image.pixels - low) / max(float(high - low), 1e-9), 0, 1)
+    """(rows, columns) uint8 as X-rays are shown, bone bright; what was not exposed is black.
+
+    The trunk's own slow brightness is taken off in part, or its thickness would use up all greys (harmonisation); edges stay.
+    """
+    wide = max(image.view.size) * WIDE_SHARE
+    seen = image.valid.astype(np.float32)
+    weight = np.maximum(gaussian_filter(seen, wide, mode="nearest"), 1e-3)
+    slow = gaussian_filter(image.pixels * seen, wide, mode="nearest") / weight
+    flat = image.pixels - SLOW_SHARE * slow
+    low, high = np.percentile(flat[image.valid], WINDOW_PERCENT)
+    shown = np.clip((flat - low) / max(float(high - low), 1e-9), 0, 1)
     return np.where(image.valid, np.round(255 * shown), 0).astype(np.uint8)
 
 
@@ -112,7 +124,19 @@ def _lines(axes, lines: ViewOverlay, width: float) -> None:  # type: ignore[no-u
     for side, path in lines.paths.items():
         axes.plot(path[:, 1], path[:, 0], color=PATHS[side.value], linewidth=1.6 * width, path_effects=outlined(2.6 * width))
         mark = "L" if side is Side.LEFT else "R"
-        axes.text(path[0, 1], path[0, 0], mark, color=PATHS[side.value], fontsize=11, path_effects=outlined(), clip_on=True)
+        back = path[0] - path[-1]
+        place = path[0] + LABEL_PX * back / max(float(np.linalg.norm(back)), 1.0)
+        axes.text(
+            place[1],
+            place[0],
+            mark,
+            ha="center",
+            va="center",
+            color=PATHS[side.value],
+            fontsize=11,
+            path_effects=outlined(),
+            clip_on=True,
+        )
 
 
 def _head(rebuilt: Rebuilt, plan: XrayPlan | None) -> tuple[str, str, str]:
