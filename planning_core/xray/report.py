@@ -20,13 +20,15 @@ from planning_core.xray.overlay import ViewOverlay, overlay
 from planning_core.xray.plan import XrayPlan, next_view_record
 from planning_core.xray.planning import Rebuilt, view_in_words
 
-WINDOW_PERCENT = (4.0, 99.7)
+WINDOW_PERCENT = (1.0, 99.7)
+BORDER_SHARE = 0.3
 SLOW_SHARE, WIDE_SHARE = 0.85, 0.06
 """How much of the brightness that changes over so much of the picture is taken off."""
 MARGIN_SHARE = 0.35
 PICTURE_IN = 4.6
 LABEL_PX = 6.0
 FOLDER = "xray"
+WIDE = ".xrays figure{display:block;margin:0 0 8px}.xrays figure img{width:100%;max-width:none;max-height:none;height:auto}"
 
 
 def write_report(case: Case, rebuilt: Rebuilt, plan: XrayPlan | None) -> None:
@@ -78,7 +80,9 @@ def grey(image: XrayImage) -> NDArray[np.uint8]:
     weight = np.maximum(gaussian_filter(seen, wide, mode="nearest"), 1e-3)
     slow = gaussian_filter(image.pixels * seen, wide, mode="nearest") / weight
     flat = image.pixels - SLOW_SHARE * slow
-    low, high = np.percentile(flat[image.valid], WINDOW_PERCENT)
+    rows, columns = (slice(int(n * BORDER_SHARE), n - int(n * BORDER_SHARE)) for n in image.view.size)
+    inner = flat[rows, columns][image.valid[rows, columns]]  # the trunk's edges outshine what lies in it
+    low, high = np.percentile(inner if inner.size else flat[image.valid], WINDOW_PERCENT)
     shown = np.clip((flat - low) / max(float(high - low), 1e-9), 0, 1)
     return np.where(image.valid, np.round(255 * shown), 0).astype(np.uint8)
 
@@ -165,15 +169,17 @@ def page(rebuilt: Rebuilt, plan: XrayPlan | None, drawn: list[Picture]) -> bytes
             *((("needle paths (L, R: the patient's sides)", PATHS["left"], "area"),) if plan is not None else ()),
         )
     )
+    needed = plan is None or found.next_view is not None
+    another = view_in_words(found.next_view) if needed else "none is needed"
     body = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>OpenPKP · {escaped(found.level.value)} from X-rays · {word}</title><style>{style}</style></head><body>
+<title>OpenPKP · {escaped(found.level.value)} from X-rays · {word}</title><style>{style}{WIDE}</style></head><body>
 <header><h1>OpenPKP <span>needle paths from X-rays · {escaped(found.level.value)}</span></h1><p class="research">{DISCLAIMER}</p></header>
 <section class="verdict {kind}"><h2>{word}</h2><p>{meaning}</p>{listed([*rebuilt.doubts, *(plan.reasons if plan else ())])}</section>
-<section><h2>The pictures</h2>{figures}<p class=legend>{legend}</p></section>
-<section class="columns"><div><h2>How sure</h2>{_sure(rebuilt)}</div><div><h2>Another view</h2><p>{escaped(view_in_words(found.next_view))}.</p></div></section>
+<section class="xrays"><h2>The pictures</h2>{figures}<p class=legend>{legend}</p></section>
+<section class="columns"><div><h2>How sure</h2>{_sure(rebuilt)}</div><div><h2>Another view</h2><p>{escaped(another)}.</p></div></section>
 {_numbers(plan) if plan is not None else ""}
 <footer>{DISCLAIMER} {f"Points are in {plan.frame} millimetres. plan {plan.plan_hash}" if plan is not None else ""}</footer></body></html>
 """
