@@ -56,7 +56,11 @@ class Calibration:
 
     def probability(self, signs: Signs) -> float:
         """0 to 1: that the fit is good."""
-        z = self.offset + float(self.weights @ ((signs.values() - self.centre) / self.spread))
+        return self.probability_of(signs.values())
+
+    def probability_of(self, values: FloatArray) -> float:
+        """The same of ``Signs.values`` (7,)."""
+        z = self.offset + float(self.weights @ ((values - self.centre) / self.spread))
         return float(1 / (1 + np.exp(-np.clip(z, -30, 30))))
 
     @classmethod
