@@ -1,4 +1,4 @@
-"""Simulated C-arm shots of a simulated patient, as XA files, with clicks on one vertebra: nothing of it comes from a model's own shapes."""
+"""Simulated C-arm shots of a simulated patient, as XA files, with clicks on one vertebra: no model's own shapes."""
 
 import attrs
 import numpy as np

@@ -10,7 +10,7 @@ from planning_core.xray.overlay import outline
 
 def shot(view, shape, seed=0):
     """Line integrals: a trunk that thins out to the sides, the shape's shadow, and a little noise."""
-    rows, columns = view.size
+    columns = view.size[1]
     across = (np.arange(columns) - columns / 2) / (0.4 * columns)
     pixels = np.broadcast_to(1.5 * np.exp(-(across**2)), view.size).copy()
     for n, line in enumerate(outline(view.project(shape.vertices), shape.model.triangles)):

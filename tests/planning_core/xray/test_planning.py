@@ -2,6 +2,8 @@
 
 import functools
 import json
+import shutil
+from pathlib import Path
 
 import attrs
 import numpy as np
@@ -24,9 +26,14 @@ PAIR = views()
 once = functools.cache(plan_on_reconstruction)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return write_shots(tmp_path_factory.mktemp("shots"), PAIR, FOUND.shape)
+
+
 @pytest.fixture
-def shots(tmp_path):
-    return write_shots(tmp_path, PAIR, FOUND.shape)
+def shots(made, tmp_path):
+    return [Path(shutil.copy(path, tmp_path)) for path in made]
 
 
 @pytest.fixture
@@ -126,12 +133,11 @@ def test_clicks_on_the_neighbour_are_not_planned_on(shots, fitted, tmp_path, cap
     assert any("middle of the body as clicked" in doubt for doubt in answer["doubts"])
 
 
-def test_an_inverted_picture_is_doubted(fitted, tmp_path, capsys):
-    paths = write_shots(tmp_path, PAIR, FOUND.shape)
-    header = pydicom.dcmread(paths[1])
+def test_an_inverted_picture_is_doubted(shots, fitted, tmp_path, capsys):
+    header = pydicom.dcmread(shots[1])
     header.PixelData = (np.uint16(60000) - header.pixel_array).astype(np.uint16).tobytes()
-    header.save_as(paths[1])
-    status, answer = run(capsys, paths, "--level", "L1", out=tmp_path / "case")
+    header.save_as(shots[1])
+    status, answer = run(capsys, shots, "--level", "L1", out=tmp_path / "case")
     assert status == 5
     assert any("inverted" in doubt for doubt in answer["doubts"])
 

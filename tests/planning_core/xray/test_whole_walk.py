@@ -1,5 +1,8 @@
-"""From a real patient's pictures to paths in his own pedicles, by the command alone. The shipped models know this patient: what they
-reach on others is measured in the benchmarks; here the parts are seen to fit together, frames first of all."""
+"""From a real patient's pictures to paths in his own pedicles, by the command alone.
+
+The shipped models know this patient: what they reach on others is measured in the benchmarks; here the parts are seen to fit
+together.
+"""
 
 import json
 

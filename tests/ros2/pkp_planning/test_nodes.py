@@ -207,10 +207,12 @@ def test_x_rays_are_rebuilt_planned_on_or_refused_by_name(start, ros, tmp_path):
     from pkp_msgs.action import Reconstruct
     from pkp_msgs.msg import PlanReference
 
+    from planning_core.anatomy.levels import VertebraLevel
     from planning_core.case.revisions import open_record
     from planning_core.xray.plan import XrayPlan
-    from tests.planning_core.xray.rebuilding import clicks_on, rebuilt, views
-    from tests.planning_core.xray.shots import write_projections, write_shots
+    from tests.planning_core.xray.patient_shots import write_patient_shots
+    from tests.planning_core.xray.rebuilding import rebuilt, views
+    from tests.planning_core.xray.shots import write_shots
 
     node, _ = ros
     found, plans = rebuilt(place=(0.0, 0.0, 0.0)), []
@@ -227,13 +229,11 @@ def test_x_rays_are_rebuilt_planned_on_or_refused_by_name(start, ros, tmp_path):
 
     shots = tmp_path / "shots"
     shots.mkdir()
-    pair = views()
-    write_projections(shots, pair, found.shape)
-    words = [f"{n}:{r:.1f},{c:.1f}" for n, ((r, c), *_) in zip("ab", clicks_on(found, pair).pixels, strict=True)]
+    _, words = write_patient_shots(shots, VertebraLevel.L2)
     (shots / "clicks.json").write_text(json.dumps(words))
-    goal = Reconstruct.Goal(source=str(shots), case_path=str(tmp_path / "case"), level="L1")
+    goal = Reconstruct.Goal(source=str(shots), case_path=str(tmp_path / "case"), level="L2")
     result = do(room, node, Reconstruct, names.RECONSTRUCT_XRAYS, goal)
-    # the bone alone, without its neighbours, is no patient: the fit may doubt it, but never without a word
+    # a made-up patient is not what the atlas has seen: the fit may doubt it, but never without a word
     if result.error_code:
         assert result.error_code == "not_trusted"
         assert "another picture" in result.error_msg or "no single further view" in result.error_msg.lower()
@@ -241,6 +241,6 @@ def test_x_rays_are_rebuilt_planned_on_or_refused_by_name(start, ros, tmp_path):
     else:
         plan = open_record(tmp_path / "case", XrayPlan, result.segmentation_sha256)
         assert (tmp_path / "case" / result.segmentation_path).read_text() == plan.to_json()
-        assert list(result.levels) == ["L1"]
+        assert list(result.levels) == ["L2"]
     assert (tmp_path / "case" / "report.html").is_file()
     assert plans == []  # no plan on X-rays is offered for approval
