@@ -1,6 +1,6 @@
 """A vertebra rebuilt from two simulated X-ray images, against the CT that they were made of: ``./pkp bench xray``.
 
-    ./pkp bench xray [--cases thoracic_ct totalseg_ct verse012] [--orthogonal 3] [--random 5] [--out FILE.jsonl] [--calibrate]
+    ./pkp bench xray [--cases thoracic_ct totalseg_ct verse012] [--pairs 9] [--out FILE.jsonl] [--calibrate]
 
 Every complete vertebra of the CTs, the whole trunk's pictures (three energies, scatter, blur, noise: ``FLUOROSCOPY``), frontal and
 lateral or random views at least 20 degrees apart; the patient is turned by up to 10 degrees about and shifted by up to 15 mm along
@@ -8,7 +8,8 @@ each axis, which the fit is not told. It is told the level and, in each view, th
 the bone, down and across). Shape models and atlas are learned without the tested patient; so is what says whether a result is
 good. Every trial is a line of FILE, and what is there is not run again. ``--calibrate`` writes the shipped calibration from all of it.
 
-A pedicle's path is its axis as the model carries it; it counts as inside where 12 mm of a cylinder of 5 mm lie in the true bone. In
+A pedicle's path is the one that keeps furthest from the model's own surface, near the axis that the model carries; it counts as inside
+where 12 mm of a cylinder of 5 mm lie in the true bone. In
 pedicles narrower than 6 mm it cannot, and those are shown apart. The correlation baseline is the mean shape of the level, its pose
 by the same correlation. Real films have no truth here.
 """
@@ -126,8 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is not there yet, print the table."""
     parser = argparse.ArgumentParser(prog="./pkp bench xray", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="*", default=list(LEVELS), choices=list(LEVELS))
-    parser.add_argument("--orthogonal", type=int, default=4, help="pairs per vertebra")
-    parser.add_argument("--random", type=int, default=5, help="pairs per vertebra")
+    parser.add_argument("--pairs", type=int, default=9, help="of views per vertebra; more can be added to what is there")
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--out", type=Path, default=Path("xray.jsonl"), help="one line per trial; an interrupted run goes on")
     parser.add_argument("--calibrate", action="store_true", help="write the shipped calibration from all that is in the file")
@@ -136,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     done = frozenset(row["name"] for row in rows)
     with given.out.open("a") as stream:
         for case in given.cases:
-            for trial in trials(case, given.orthogonal, given.random, given.seed, done):
+            for trial in trials(case, given.pairs, given.seed, done):
                 row = measured(trial)
                 if row is not None:
                     rows.append(row)

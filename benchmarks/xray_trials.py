@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import attrs
 import numpy as np
+import scipy.ndimage as ndi
 
 from benchmarks.cases import CTS, MASKS, shared
 from benchmarks.compression import compression
@@ -101,14 +102,12 @@ def collapsed(ct: CtVolume, vertebra: Vertebra, kind: str, loss: float) -> tuple
     field = DistanceField(whole.at(how.source(whole.grid.all_points())), whole.grid)
     body = vertebra.body
     hu = ct.hu.copy()
-    index = np.argwhere(np.ones(ct.hu.shape, bool)[:: 1, :: 1, :: 1]) if ct.hu.size < 1 else _near(ct, vertebra)
+    index = _near(ct, vertebra)
     here = pose.inverse().apply(ct.grid.points(index))
-    in_body = (body.at(here) < 0.0)
+    in_body = body.at(here) < 0.0
     index, here = index[in_body], here[in_body]
     before = how.source(here)
     at = ct.grid.indices(pose.apply(before))
-    import scipy.ndimage as ndi
-
     values = ndi.map_coordinates(ct.hu.astype(np.float32), at.T, order=1, mode="nearest")
     gone = whole.at(before) > 0
     values = np.where(gone, np.minimum(values, 60.0), values)
@@ -131,8 +130,8 @@ def body_centre(vertebra: Vertebra) -> FloatArray:
     return vertebra.ct_lps_from_vertebra.apply((points.min(axis=0) + points.max(axis=0)) / 2)
 
 
-def trials(case: str, orthogonal: int, random: int, seed: int, done: frozenset[str] = frozenset()) -> Iterator[Trial]:
-    """Every vertebra of a case in so many orthogonal and random pairs of views; those done are left out."""
+def trials(case: str, pairs: int, seed: int, done: frozenset[str] = frozenset()) -> Iterator[Trial]:
+    """Every vertebra of a case in so many pairs of views, a frontal with a lateral and random ones in turn; those done are left out."""
     ct = load_ct(shared(CTS[case]))
     spine = model_spine(LabelFileSegmenter(shared(MASKS[case])).read(), None)
     sound = Materials.of(ct, FLUOROSCOPY)
@@ -140,7 +139,7 @@ def trials(case: str, orthogonal: int, random: int, seed: int, done: frozenset[s
     for name, kind, loss in wanted:
         level = VertebraLevel(name)
         vertebra, patient = spine.vertebrae[level], sound
-        count = orthogonal + random if not kind else 2
+        count = pairs if not kind else min(pairs, 2)
         suffix = f"+{kind}" if kind else ""
         if all(f"{case}/{name}{suffix}/{n}" in done for n in range(count)):
             continue
@@ -152,7 +151,7 @@ def trials(case: str, orthogonal: int, random: int, seed: int, done: frozenset[s
             if f"{case}/{name}{suffix}/{number}" in done:
                 continue
             rng = np.random.default_rng([seed, level.verse_id, len(kind), number])
-            straight = number < orthogonal if not kind else number == 0
+            straight = number % 2 == 0
             views = view_pair(rng, orthogonal=straight)
             move = small_move(rng, middle, SHIFT_MM, TURN_DEG)
             truth = RigidTransform.from_parts("carm", "ct_lps", move.rotation, move.translation_mm - middle)
@@ -172,6 +171,32 @@ def _surface(vertebra: Vertebra) -> PointSurface:
     return PointSurface.of_field(vertebra.whole)
 
 
+def deepest(model: DistanceField, entry: FloatArray, body: FloatArray) -> FloatArray:
+    """(33, 3) mm: the path through a pedicle that keeps furthest from the model's own surface, from its axis by small steps."""
+
+    def path(ends: FloatArray) -> FloatArray:
+        along = (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0])
+        return ends.mean(axis=0) + np.linspace(-HALF_PEDICLE_MM, HALF_PEDICLE_MM, 33)[:, None] * along
+
+    along = (body - entry) / np.linalg.norm(body - entry)
+    across = np.linalg.svd(along[None])[2][1:]
+    ends = np.array([entry, body])
+    least = float(model.at(path(ends)).max())
+    for step in (1.0, 0.5, 0.25):
+        for _ in range(6):
+            moves = [(n, sign * step * way) for n in (0, 1) for way in across for sign in (1, -1)]
+            tried = []
+            for n, move in moves:
+                other = ends.copy()
+                other[n] = other[n] + move
+                tried.append((float(model.at(path(other)).max()), other))
+            value, better = min(tried, key=lambda pair: pair[0])
+            if value >= least:
+                break
+            least, ends = value, better
+    return path(ends)
+
+
 def scores(shape: ShapeInstance, trial: Trial) -> dict[str, float]:
     """How near a shape in the C-arm's frame comes to the truth."""
     vertebra, whole = trial.vertebra, trial.vertebra.whole
@@ -179,7 +204,8 @@ def scores(shape: ShapeInstance, trial: Trial) -> dict[str, float]:
     back = RigidTransform.from_parts("vertebra", "carm", own.rotation, own.translation_mm)
     found = attrs.evolve(shape, pose=back @ shape.pose)
     vertices, triangles, surface = found.vertices, found.model.triangles, _surface(vertebra)
-    there, home = np.abs(whole.at(vertices)), np.abs(field_of(vertices, triangles).at(surface.points))
+    model = field_of(vertices, triangles)
+    there, home = np.abs(whole.at(vertices)), np.abs(model.at(surface.points))
     mask, fit = whole.inside(), inside_mesh(vertices, triangles, whole.grid)
     near = ((there < SURFACE_MM).sum() + (home < SURFACE_MM).sum()) / (len(there) + len(home))
     out = {
@@ -193,7 +219,7 @@ def scores(shape: ShapeInstance, trial: Trial) -> dict[str, float]:
     for side, pedicle in measure_pedicles(vertebra).items():
         entry, body = found.pedicle_axis(side)
         along = (body - entry) / np.linalg.norm(body - entry)
-        path = (entry + body) / 2 + np.linspace(-HALF_PEDICLE_MM, HALF_PEDICLE_MM, 33)[:, None] * along
+        path = deepest(model, entry, body)
         inside.append(bool(whole.at(path).max() <= -CYLINDER_MM))
         could.append(pedicle.width_mm >= 2 * CYLINDER_MM + 1)
         gap = to_frame.apply(pedicle.centre_lps_mm) - (entry + body) / 2

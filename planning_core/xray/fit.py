@@ -218,13 +218,17 @@ class _Fitting:
             for chain in (here, *(shifted(t, windows, config.search_mm) for t in tried)):
                 found.append(climb(chain, windows, prior, rigid, config.brief, config))
         found.sort(key=lambda s: -s.score)
-        followed = [self._followed(s.chain, prior, k) for s in _distinct(found, config.apart_mm)[: config.kept]]
+        chains = [s.chain for s in _distinct(found, config.apart_mm)[: config.kept]]
+        # shape and collapse explain each other: the best place is also left from a body that has collapsed
+        broken = attrs.evolve(chains[0].shape, fracture=np.array(config.first_fracture))
+        chains.append(attrs.evolve(chains[0], shape=broken))
+        followed = [self._followed(chain, prior, k) for chain in chains]
         followed.sort(key=lambda s: -s.score)
         return found[0], followed
 
     def _followed(self, chain: Chain, prior: Prior, modes: int) -> Summit:
         config = self.config
-        some = climb(chain, self.windows(chain, 0), prior, chain.opened(min(config.first_modes, modes), False), config.steps, config)
+        some = climb(chain, self.windows(chain, 0), prior, chain.opened(min(config.first_modes, modes), True), config.steps, config)
         return climb(some.chain, self.windows(some.chain, -1), prior, chain.opened(modes, True), config.steps, config)
 
 
