@@ -21,8 +21,9 @@ REFUSED_STATUS = 4
 USAGE_STATUS = 64
 INTERRUPTED_STATUS = 130
 STAGES = {
-    "read": "reading the CT",
+    "read": "reading the images",
     "segment": "finding the vertebrae",
+    "fit": "rebuilding the vertebra",
     "model": "modelling",
     "cement": "cement volume",
     "paths": "needle paths",
@@ -45,8 +46,24 @@ def parser() -> argparse.ArgumentParser:
     """The arguments of ``plan``."""
     top = _Parser(prog="pkp", description="Research software, not a medical device.")
     commands = top.add_subparsers(dest="command", required=True, parser_class=_Parser)
-    plan = commands.add_parser("plan", help="plan one level of a CT", description="CT in, millilitres and needle paths out.")
+    plan = commands.add_parser(
+        "plan",
+        help="plan one level of a CT, or of two or more X-ray images",
+        description="CT in, millilitres and needle paths out; or X-ray images in, needle paths out.",
+    )
     plan.add_argument("ct", nargs="?", type=Path, help="DICOM folder or file, NIfTI, NRRD or MetaImage")
+    plan.add_argument(
+        "--xray",
+        nargs="+",
+        type=Path,
+        help="instead of a CT: two or more X-ray images (DICOM, or pictures with a geometry file)",
+    )
+    plan.add_argument(
+        "--click",
+        action="append",
+        default=[],
+        help="a:ROW,COLUMN: the body's middle in X-ray image a (b, c, …); a:left:ROW,COLUMN and a:right:… for its pedicles",
+    )
     plan.add_argument("--level", help="vertebra to plan, T1–L5 (T13, L6)")
     plan.add_argument("--at", help="x,y,z in ct_lps mm: a point that lies in that vertebra")
     plan.add_argument("--labels", type=Path, help="label map made elsewhere (VerSe or TotalSegmentator ids)")
@@ -67,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     as_json = "--json" in words
     try:
         given = parser().parse_args(_joined(words))
-        result = _plan(given)
+        result = _plan(given) if given.xray is None else _plan_on_xrays(given)
     except _UsageError as error:
         return _failed(as_json, USAGE_STATUS, {"error": "UsageError", "code": "usage", "message": str(error)})
     except PkpError as error:
@@ -79,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         message = f"internal error, please report it with the lines above: {type(error).__name__}"
         return _failed(as_json, INTERNAL_STATUS, {"error": "InternalError", "code": "internal", "message": message})
-    print(json.dumps(result) if as_json else _summary(result))
+    print(json.dumps(result) if as_json else _summary(result) if given.xray is None else _xray_summary(result))
     return REFUSED_STATUS if result["verdict"] == "refuse" else 0
 
 
@@ -139,6 +156,35 @@ def _plan(given: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _plan_on_xrays(given: argparse.Namespace) -> dict[str, Any]:
+    from planning_core.anatomy.levels import VertebraLevel
+    from planning_core.case.folder import Case
+    from planning_core.imaging.identity import pseudonym
+    from planning_core.xray.configuration import load_xray_configuration
+    from planning_core.xray.planning import plan_from_xrays
+    from planning_core.xray.request import XrayRequest
+
+    of_ct = ("ct", "at", "labels", "label_scheme", "series", "product")
+    foreign = [name for name in of_ct if getattr(given, name) is not None] + ["with_identity"] * given.with_identity
+    if foreign:
+        raise _UsageError(f"--xray does not go with {', '.join(foreign)}")
+    level = VertebraLevel.parse(given.level) if given.level is not None else None
+    request = XrayRequest.of(given.xray, level, given.click, load_xray_configuration(given.config))
+    opened: list[Case] = []
+
+    def open_case(sha256: str) -> Case:
+        opened.append(Case(given.out if given.out is not None else Path("cases") / pseudonym(sha256)))
+        return opened[-1]
+
+    with Progress() as progress:
+        outcome = plan_from_xrays(request, open_case, progress)
+    return {
+        **outcome.plan.model_dump(mode="json", exclude={"configuration"}),
+        "seconds": {**outcome.seconds, "total": round(sum(outcome.seconds.values()), 3)},
+        "case": str(opened[-1].path),
+    }
+
+
 def _point(text: str) -> np.ndarray:
     from planning_core.errors import InputError
 
@@ -188,11 +234,31 @@ def _summary(result: dict[str, Any]) -> str:
         f"deficit {result['defect_ml']:.1f} ml ({result['defect_ml_low']:.1f}–{result['defect_ml_high']:.1f}); "
         f"Genant {result['genant']} {result['fracture']}",
     ]
-    lines += [
-        f"path {p['side']} {p['kind'].replace('_', ' ')}: grade {p['grade']}, {p['clearance_mm']:.1f} mm clearance, "
-        f"P(breach) {p['p_breach']:.1%}, {p['depth_mm']:.0f} mm deep"
-        for p in result["paths"]
-    ]
+    lines += _path_lines(result["paths"])
     lines.append(f"report: {Path(result['case']) / 'report.html'}   ({result['seconds']['total']:.1f} s)")
     lines.append(result["disclaimer"])
     return "\n".join(lines)
+
+
+def _xray_summary(result: dict[str, Any]) -> str:
+    angle, heights = result["widest_angle_deg"], result["heights_mm"]
+    lines = [
+        f"{result['level']} from {len(result['views'])} X-ray images {angle:.0f}° apart: {result['verdict'].upper()}, "
+        f"confidence {result['confidence']:.0%}",
+        *(f"  - {reason}" for reason in result["reasons"]),
+        f"rebuilt heights {heights['anterior']:.0f}/{heights['middle']:.0f}/{heights['posterior']:.0f} mm; "
+        f"pedicles' walls ±{result['shape']['wall_sd_mm']:.1f} mm; points in {result['frame']}",
+        *_path_lines(result["paths"]),
+        *(f"not said: {what}" for what in result["not_said"]),
+        f"report: {Path(result['case']) / 'report.html'}   ({result['seconds']['total']:.1f} s)",
+        result["disclaimer"],
+    ]
+    return "\n".join(lines)
+
+
+def _path_lines(paths: list[dict[str, Any]]) -> list[str]:
+    return [
+        f"path {p['side']} {p['kind'].replace('_', ' ')}: grade {p['grade']}, {p['clearance_mm']:.1f} mm clearance, "
+        f"P(breach) {p['p_breach']:.1%}, {p['depth_mm']:.0f} mm deep"
+        for p in paths
+    ]

@@ -17,7 +17,7 @@ from pkp_bringup.nodes import bring_up
 
 TF, TF_STATIC = "/tf", "/tf_static"
 DECISIONS = (names.APPROVE, names.ACKNOWLEDGE, names.REARM, names.CONFIRM_INSERTION, names.ADVANCE)
-PLANNING = (names.RECONSTRUCT, names.PLAN_CASE, names.PLAN_CEMENT, names.PLAN_TRAJECTORY)
+PLANNING = (names.RECONSTRUCT, names.RECONSTRUCT_XRAYS, names.PLAN_CASE, names.PLAN_CEMENT, names.PLAN_TRAJECTORY)
 EVERY_NODE = ("/rosout", "/parameter_events")
 OWN_SERVICES = ("change_state", "get_state", "get_available_states", "get_available_transitions", "get_transition_graph")
 OWN_OF_EVERY_NODE = (

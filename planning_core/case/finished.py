@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import TypeVar
 
 from planning_core.case.folder import OUTPUTS, Case
 from planning_core.case.plan import Plan
-from planning_core.case.sealed import read_sealed
+from planning_core.case.record import SealedRecord
+from planning_core.case.sealed import read_record
 from planning_core.errors import PkpError
 
 NAME = "stages/finished.json"
+R = TypeVar("R", bound=SealedRecord)
 
 
 def mark_finished(case: Case, key: str) -> None:
@@ -34,11 +37,16 @@ def is_marked(case: Case, key: str) -> bool:
 
 def finished_plan(case: Case, key: str) -> Plan | None:
     """The plan that an earlier run of the same request left, if every file it wrote is as it was; else ``None``."""
+    return finished_record(case, key, Plan)
+
+
+def finished_record(case: Case, key: str, kind: type[R]) -> R | None:
+    """The same of any kind of plan."""
     try:
         record = json.loads((case.path / NAME).read_text())
         if record["key"] != key or record["files"] != _files_sha256(case):
             return None
-        plan = read_sealed((case.path / "plan.json").read_bytes())
+        plan = read_record((case.path / kind.NEWEST).read_bytes(), kind)
     except (OSError, ValueError, KeyError, TypeError, PkpError):
         return None  # planning it anew costs only time
     return plan

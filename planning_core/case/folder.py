@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,17 @@ from planning_core.errors import InputError, PkpError
 
 UNFINISHED = ".part-"
 INPUTS = "inputs.json"
-OUTPUTS = ("plan.json", "report.html", "report.png", "labels.nii.gz", "segmentation.dcm", "numbering.png", "surfaces")
+OUTPUTS = (
+    "plan.json",
+    "xray_plan.json",
+    "report.html",
+    "report.png",
+    "labels.nii.gz",
+    "segmentation.dcm",
+    "numbering.png",
+    "surfaces",
+    "xray",
+)
 """What a new plan replaces, the plan itself first: without it nothing else in the folder counts."""
 
 
@@ -77,6 +87,20 @@ class Case:
                     held=held,
                     given=inputs,
                 )
+        self.write(INPUTS, (json.dumps(inputs, indent=2, sort_keys=True) + "\n").encode())
+
+    def claim_xrays(self, xray_sha256: Sequence[str]) -> None:
+        """Note which X-ray images this case is of; another set of images is another case.
+
+        Raises:
+            OtherInputError: it is the case of a CT, of labels, or of other images.
+        """
+        place = self.path / INPUTS
+        inputs = {"ct_sha256": None, "labels_sha256": None, "xray_sha256": sorted(xray_sha256)}
+        if place.is_file() and (held := json.loads(place.read_text())) != inputs:
+            raise OtherInputError(
+                f"case {self.path.name} was made from another input: choose another folder with --out", held=held, given=inputs
+            )
         self.write(INPUTS, (json.dumps(inputs, indent=2, sort_keys=True) + "\n").encode())
 
     def withdraw(self) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from planning_core import __version__
 from planning_core.anatomy.segmentation import SpineSegmentation
 from planning_core.anatomy.vertebra import Heights, Spine
+from planning_core.case.record import SealedRecord, TamperedPlanError, content_sha256
 from planning_core.cement.plan import CementPlan, VolumeInterval
 from planning_core.configuration import Configuration
-from planning_core.errors import PkpError
 from planning_core.trajectory.plan import Trajectory, TrajectoryPlan
 
 DIGITS = 4
@@ -21,11 +19,18 @@ SCHEMA_VERSION: Literal[2] = 2
 """Raised with every change of a field, the configuration's among them: a plan of another schema is not read but made again."""
 DISCLAIMER = "Research software, not a medical device."
 
-
-class TamperedPlanError(PkpError):
-    """A stored plan whose content does not match its hash. Carries ``stored`` and ``computed``."""
-
-    code = "tampered_plan"
+__all__ = [
+    "DISCLAIMER",
+    "SCHEMA_VERSION",
+    "HeightsMm",
+    "Interval",
+    "PathRecord",
+    "Plan",
+    "TamperedPlanError",
+    "content_sha256",
+    "make_plan",
+    "path_record",
+]
 
 
 class _Frozen(BaseModel):
@@ -59,7 +64,7 @@ class Interval(_Frozen):
 
 
 class PathRecord(_Frozen):
-    """One needle path; points in ct_lps mm."""
+    """One needle path; points in mm of the plan's frame."""
 
     side: str
     kind: str
@@ -81,11 +86,12 @@ class PathRecord(_Frozen):
     warnings: tuple[str, ...]
 
 
-class Plan(_Frozen):
-    """Everything that was decided for one level, immutable.
+class Plan(SealedRecord):
+    """Everything that was decided for one level, immutable; times are not part of it."""
 
-    ``plan_hash`` is the SHA-256 of the canonical JSON of all other fields; times are not part of the plan.
-    """
+    SCHEMA: ClassVar[int] = SCHEMA_VERSION
+    NEWEST: ClassVar[str] = "plan.json"
+    FOLDER: ClassVar[str] = "plans"
 
     schema_version: Literal[2] = SCHEMA_VERSION
     software: str = f"openpkp {__version__}"
@@ -134,7 +140,6 @@ class Plan(_Frozen):
     error_budget_mm: dict[str, float]
     seed: int
     configuration: Configuration
-    plan_hash: str = Field("", description="SHA-256, hex")
 
     @property
     def by_side(self) -> dict[str, PathRecord]:
@@ -143,29 +148,6 @@ class Plan(_Frozen):
         for path in self.paths:
             chosen.setdefault(path.side, path)
         return chosen
-
-    def computed_hash(self) -> str:
-        """The hash of the content as it is now."""
-        return content_sha256(self.model_dump(mode="json", exclude={"plan_hash"}))
-
-    def sealed(self) -> Plan:
-        """The plan with its hash filled in."""
-        return self.model_copy(update={"plan_hash": self.computed_hash()})
-
-    def verify(self) -> None:
-        """Raises ``TamperedPlanError`` when the content is not what was hashed."""
-        computed = self.computed_hash()
-        if computed != self.plan_hash:
-            raise TamperedPlanError("the plan was changed after it was sealed", stored=self.plan_hash, computed=computed)
-
-    def to_json(self) -> str:
-        """As stored: sorted and indented."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=2) + "\n"
-
-
-def content_sha256(content: dict[str, Any]) -> str:
-    """SHA-256, hex, of the canonical JSON of a plan's fields without ``plan_hash``."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def make_plan(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import TypeVar
 
 from planning_core.case.folder import Case
 from planning_core.case.plan import Plan, TamperedPlanError
-from planning_core.case.sealed import OtherSchemaError, UnreadablePlanError, read_sealed
+from planning_core.case.record import SealedRecord
+from planning_core.case.sealed import OtherSchemaError, UnreadablePlanError, read_record, read_sealed
 from planning_core.errors import InputError
 
-FOLDER = "plans"
-NEWEST = "plan.json"
+FOLDER = Plan.FOLDER
+NEWEST = Plan.NEWEST
+R = TypeVar("R", bound=SealedRecord)
 DIGITS = 12
 
 
@@ -21,15 +24,15 @@ class NoPlanError(InputError):
     code = "no_plan"
 
 
-def keep(case: Case, plan: Plan) -> None:
-    """``plans/<first digits of the hash>.json``; a revision that is there already is never written again.
+def keep(case: Case, plan: SealedRecord) -> None:
+    """``<folder of its kind>/<first digits of the hash>.json``; a revision that is there already is never written again.
 
     Raises:
         TamperedPlanError: see ``check``.
     """
     check(case, plan)
-    if not revision_path(case.path, plan.plan_hash).exists():
-        case.write(f"{FOLDER}/{plan.plan_hash[:DIGITS]}.json", plan.to_json().encode())
+    if not revision_path(case.path, plan.plan_hash, plan.FOLDER).exists():
+        case.write(f"{plan.FOLDER}/{plan.plan_hash[:DIGITS]}.json", plan.to_json().encode())
 
 
 def keep_newest(case: Case) -> None:
@@ -49,24 +52,29 @@ def keep_newest(case: Case) -> None:
             case.write(f"{FOLDER}/{error.plan_hash[:DIGITS]}.json", content)
 
 
-def check(case: Case, plan: Plan) -> None:
+def check(case: Case, plan: SealedRecord) -> None:
     """Refuse before anything is written where the revision of this hash was altered.
 
     Raises:
         TamperedPlanError: what stands under the plan's hash is something else.
     """
-    place = revision_path(case.path, plan.plan_hash)
+    place = revision_path(case.path, plan.plan_hash, plan.FOLDER)
     if place.exists() and place.read_bytes() != plan.to_json().encode():
         raise TamperedPlanError("a kept revision of this plan was changed", stored=place.stem, computed=plan.plan_hash)
 
 
-def revision_path(case_path: Path, plan_hash: str) -> Path:
+def revision_path(case_path: Path, plan_hash: str, folder: str = FOLDER) -> Path:
     """Where the revision with this hash is kept."""
-    return case_path / FOLDER / f"{plan_hash[:DIGITS]}.json"
+    return case_path / folder / f"{plan_hash[:DIGITS]}.json"
 
 
 def open_plan(case_path: Path, plan_hash: str = "") -> Plan:
-    """A sealed plan of a case, its hash checked.
+    """A sealed plan on a CT; see ``open_record``."""
+    return open_record(case_path, Plan, plan_hash)
+
+
+def open_record(case_path: Path, kind: type[R], plan_hash: str = "") -> R:
+    """A sealed plan of a case and a kind, its hash checked.
 
     Args:
         plan_hash: which one; empty: the newest. A hash of another length than SHA-256's is no plan's.
@@ -76,10 +84,10 @@ def open_plan(case_path: Path, plan_hash: str = "") -> Plan:
     """
     if plan_hash and (len(plan_hash) != 64 or not set(plan_hash) <= set("0123456789abcdef")):
         raise NoPlanError(f"{plan_hash[:64]!r} is no SHA-256", case=case_path.name, asked=plan_hash[:64])
-    place = revision_path(case_path, plan_hash) if plan_hash else case_path / NEWEST
+    place = revision_path(case_path, plan_hash, kind.FOLDER) if plan_hash else case_path / kind.NEWEST
     if plan_hash and not place.is_file():
-        place = case_path / NEWEST  # a case of before revisions were kept
-    plan = read_sealed(place.read_bytes()) if place.is_file() else None
+        place = case_path / kind.NEWEST  # a case of before revisions were kept
+    plan = read_record(place.read_bytes(), kind) if place.is_file() else None
     if plan is None or (plan_hash and plan.plan_hash != plan_hash):
         which = f"plan {plan_hash[:DIGITS]}…" if plan_hash else "sealed plan"
         raise NoPlanError(f"the case holds no {which}", case=case_path.name, asked=plan_hash)

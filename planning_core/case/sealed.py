@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from planning_core.case.plan import SCHEMA_VERSION, Plan, TamperedPlanError, content_sha256
+from planning_core.case.plan import Plan
+from planning_core.case.record import SealedRecord, TamperedPlanError, content_sha256
 from planning_core.errors import InputError
 
 SHOWN = 5
+R = TypeVar("R", bound=SealedRecord)
 
 
 class UnreadablePlanError(InputError):
@@ -30,17 +32,22 @@ class OtherSchemaError(InputError):
 
 
 def read_sealed(content: bytes) -> Plan:
-    """A stored plan, its hash checked.
+    """A stored plan on a CT; see ``read_record``."""
+    return read_record(content, Plan)
+
+
+def read_record(content: bytes, kind: type[R]) -> R:
+    """A stored plan of a kind, its hash checked.
 
     Raises:
         UnreadablePlanError, OtherSchemaError: see there. TamperedPlanError: it was changed after it was sealed, whatever
             its schema.
     """
     stored = _object(content)
-    if stored["schema_version"] != SCHEMA_VERSION:
-        raise _of_other_schema(stored)
+    if stored["schema_version"] != kind.SCHEMA:
+        raise _of_other_schema(stored, kind.SCHEMA)
     try:
-        plan = Plan.model_validate_json(content)
+        plan = kind.model_validate_json(content)
     except ValidationError as error:
         raise _unreadable([f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()][:SHOWN]) from error
     plan.verify()
@@ -65,16 +72,16 @@ def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no number")
 
 
-def _of_other_schema(stored: dict[str, Any]) -> InputError | TamperedPlanError:
+def _of_other_schema(stored: dict[str, Any], reads: int) -> InputError | TamperedPlanError:
     made, sealed = stored["schema_version"], stored.pop("plan_hash")
     computed = content_sha256(stored)
     if computed != sealed:
         return TamperedPlanError("the plan was changed after it was sealed", stored=sealed, computed=computed)
-    which, remedy = ("an earlier", "plan again") if made < SCHEMA_VERSION else ("a later", "open it with that, or plan again")
+    which, remedy = ("an earlier", "plan again") if made < reads else ("a later", "open it with that, or plan again")
     return OtherSchemaError(
-        f"made by {which} version (schema {made}, this one reads {SCHEMA_VERSION}): {remedy}",
+        f"made by {which} version (schema {made}, this one reads {reads}): {remedy}",
         made=made,
-        reads=SCHEMA_VERSION,
+        reads=reads,
         software=str(stored.get("software", "")),
         plan_hash=sealed,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import attrs
 import numpy as np
 
@@ -12,6 +14,24 @@ from planning_core.trajectory.plan import ErrorBudget
 
 STEP_MM = 0.8
 APPROACH_MM = 10.0
+
+
+class Judge(Protocol):
+    """How likely a path breaches; ``breach_probability`` where the bone's surface is known."""
+
+    def __call__(
+        self,
+        corridor: Corridor,
+        lines: Lines,
+        entry: FloatArray,
+        radius_mm: float,
+        guarded: bool,
+        budget: ErrorBudget,
+        samples: int,
+        seed: int,
+    ) -> BreachProbability:
+        """See ``breach_probability``."""
+        ...
 
 
 @attrs.frozen
@@ -43,6 +63,26 @@ def breach_probability(
             the canal counts. budget: RMS lengths (3D) and angle. samples: draws. seed: of the draws.
     """
     draws = np.random.default_rng(seed).standard_normal((samples, 6))
+    moved, in_pedicle = displaced(corridor, lines, entry, budget, draws)
+    needed = radius_mm + budget.segmentation_mm * draws[:, 5]
+    breached = corridor.canal_distance(moved).min(axis=1) < needed
+    if guarded:
+        breached |= corridor.depth(moved[:, :in_pedicle]).min(axis=1) < needed
+    share = float(breached.mean())
+    return BreachProbability(share, float(np.sqrt(share * (1 - share) / samples)))
+
+
+def displaced(
+    corridor: Corridor, lines: Lines, entry: FloatArray, budget: ErrorBudget, normals: FloatArray
+) -> tuple[FloatArray, int]:
+    """Points of the first line's way through the pedicle and the arch behind it, moved by draws of the errors.
+
+    Args:
+        normals: (samples, 5 or more) standard normals: a shift's three and a turn's two.
+
+    Returns:
+        (samples, m, 3) lateral coordinates, the pedicle's first, and how many of the m are the pedicle's.
+    """
     direction, gate = lines.direction[0], lines.gate[0]
     back, front, _ = pedicle_stretch(corridor, lines)
     s_pedicle = np.linspace(back[0], front[0], max(int(np.ceil((front[0] - back[0]) / STEP_MM)), 2) + 1)
@@ -54,12 +94,6 @@ def breach_probability(
     up = np.cross(across, direction)
     spread = np.sqrt((budget.registration_mm**2 + budget.tracker_mm**2 + budget.arm_mm**2) / 3)
     tilt = np.radians(budget.angle_deg) / np.sqrt(2)
-    turned = tilt * (draws[:, 3:4] * across + draws[:, 4:5] * up)
+    turned = tilt * (normals[:, 3:4] * across + normals[:, 4:5] * up)
     lever = (points - entry) @ direction
-    moved = points + spread * draws[:, None, :3] + lever[None, :, None] * turned[:, None, :]
-    needed = radius_mm + budget.segmentation_mm * draws[:, 5]
-    breached = corridor.canal_distance(moved).min(axis=1) < needed
-    if guarded:
-        breached |= corridor.depth(moved[:, : len(s_pedicle)]).min(axis=1) < needed
-    share = float(breached.mean())
-    return BreachProbability(share, float(np.sqrt(share * (1 - share) / samples)))
+    return points + spread * normals[:, None, :3] + lever[None, :, None] * turned[:, None, :], len(s_pedicle)

@@ -15,7 +15,7 @@ from planning_core.errors import NoSafePlanError
 from planning_core.geometry.arrays import FloatArray
 from planning_core.imaging.volume import CtVolume
 from planning_core.trajectory.aim import aim_point, defect_centre
-from planning_core.trajectory.breach import breach_probability
+from planning_core.trajectory.breach import Judge, breach_probability
 from planning_core.trajectory.config import TrajectoryConfig, cannula_diameter_mm
 from planning_core.trajectory.corridor import Corridor, corridors
 from planning_core.trajectory.cost import Task, angles_deg, clearance_mm, objections
@@ -61,6 +61,7 @@ class Setting:
     ct: CtVolume | None
     config: TrajectoryConfig
     budget: ErrorBudget
+    judge: Judge = breach_probability
 
     def task(self, corridor: Corridor, kind: PathKind, cannula: str) -> Task:
         """The search for one kind of path with one cannula."""
@@ -75,17 +76,19 @@ def plan_trajectories(
     cement: CementPlan | None = None,
     ct: CtVolume | None = None,
     config: TrajectoryConfig | None = None,
+    judge: Judge = breach_probability,
 ) -> TrajectoryPlan:
     """Paths of one level, both transpedicular ones first; those that may well breach last.
 
     Args:
         spine: the level and, where modelled, the vertebrae above and below, whose bone the cannula must not touch.
-        cement: its defect draws the tips towards it. ct: for the way from the skin.
+        cement: its defect draws the tips towards it. ct: for the way from the skin. judge: of the probability to breach.
 
     Raises:
         NoSafePathError: none on either side.
     """
     setting, beside = prepared(spine, level, cement, ct, config)
+    setting = attrs.evolve(setting, judge=judge)
     config = setting.config
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         tried = pool.map(lambda corridor: _side(setting, corridor), beside.values())
@@ -233,7 +236,7 @@ def described(
             return None
         if lung < config.near_lung_mm:
             warnings = (*warnings, f"lung {lung:.1f} mm beside the cannula on its way to the bone")
-    probability = breach_probability(
+    probability = setting.judge(
         corridor, lines, points[0], task.radius_mm, task.guarded, setting.budget, config.breach_samples, config.seed
     )
     converging, sagittal = angles_deg(lines.direction[0])

@@ -35,5 +35,5 @@ def doubts(task: Task, clearance: float, breach: float, half_voxel_mm: float) ->
     if breach > config.doubtful_breach:
         said.append(f"a breach is likely ({breach:.0%} under the stated errors)")
     if clearance < half_voxel_mm:
-        said.append(f"clearance {clearance:.1f} mm is within half a voxel ({half_voxel_mm:.1f} mm) of the wall")
+        said.append(f"clearance {clearance:.1f} mm is no more than the wall is known to ({half_voxel_mm:.1f} mm)")
     return tuple(said)

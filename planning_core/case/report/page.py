@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 from pathlib import Path
 from typing import Any
 
 from planning_core.case.plan import DISCLAIMER, Plan
 from planning_core.case.report import colours
 from planning_core.case.report.drawings import Drawings
+from planning_core.case.report.markup import escaped, figure, listed, table
 from planning_core.case.report.pictures import Picture
 from planning_core.case.report.scene import as_json
 from planning_core.case.report.subject import Subject
@@ -34,40 +34,31 @@ def render(subject: Subject, plan: Plan, drawings: Drawings, identity: PatientId
     # only this one script may run: whatever else a text brought in stays text
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     word, meaning = VERDICTS[plan.verdict]
-    who = f"<p class=who>{_e(identity.name)} · {_e(identity.patient_id)}</p>" if identity is not None else ""
+    who = f"<p class=who>{escaped(identity.name)} · {escaped(identity.patient_id)}</p>" if identity is not None else ""
     body = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>OpenPKP · {_e(plan.level)} · {word}</title><style>{style}</style></head><body>
-<header><h1>OpenPKP <span>cement and path plan · {_e(plan.level)}</span></h1>{who}<p class="research">{DISCLAIMER}</p></header>
-<section class="verdict {_e(plan.verdict)}"><h2>{word}</h2><p>{meaning}</p>{_list(plan.reasons)}</section>
+<title>OpenPKP · {escaped(plan.level)} · {word}</title><style>{style}</style></head><body>
+<header><h1>OpenPKP <span>cement and path plan · {escaped(plan.level)}</span></h1>{who}<p class="research">{DISCLAIMER}</p></header>
+<section class="verdict {escaped(plan.verdict)}"><h2>{word}</h2><p>{meaning}</p>{listed(plan.reasons)}</section>
 <section class="tiles">{_tiles(plan)}</section>
 <section><h2>Slices in the vertebra's own planes</h2><div class="row">{_figures(drawings.slices.standard)}</div>{_legend(subject)}</section>
 <section><h2>Needle paths</h2><div class="row pairs">{_figures(drawings.slices.along)}</div>{_paths(plan)}</section>
 <section><h2>In space</h2><div id="space"><div id="view3d" role="img" aria-label="3D view"></div>
-<div id="still">{_figure(drawings.still)}<p class="hint">A still picture: the turning one needs a browser with WebGL and scripts.</p></div>
+<div id="still">{figure(drawings.still)}<p class="hint">A still picture: the turning one needs a browser with WebGL and scripts.</p></div>
 <div id="parts"></div><p class="hint" id="how">Drag to turn, wheel to zoom, right-drag to move.</p></div></section>
-<section><h2>Spine and heights</h2><div class="row">{_figure(drawings.overview.spine)}<div class="grow">{_figure(drawings.overview.heights)}{_heights(plan)}</div></div></section>
-<section class="columns"><div><h2>Volumes</h2>{_volumes(plan)}</div><div><h2>Policy</h2>{_list(plan.policy)}<h2>Error budget, one sigma</h2>{_table([], plan.error_budget_mm)}</div></section>
-<section class="columns"><div><h2>Where it comes from</h2>{_provenance(plan)}</div><div><h2>Notes</h2>{_list(_notes(plan))}</div></section>
-<footer>{DISCLAIMER} Points are in ct_lps millimetres. plan {_e(plan.plan_hash)}</footer>
+<section><h2>Spine and heights</h2><div class="row">{figure(drawings.overview.spine)}<div class="grow">{figure(drawings.overview.heights)}{_heights(plan)}</div></div></section>
+<section class="columns"><div><h2>Volumes</h2>{_volumes(plan)}</div><div><h2>Policy</h2>{listed(plan.policy)}<h2>Error budget, one sigma</h2>{table([], plan.error_budget_mm)}</div></section>
+<section class="columns"><div><h2>Where it comes from</h2>{_provenance(plan)}</div><div><h2>Notes</h2>{listed(_notes(plan))}</div></section>
+<footer>{DISCLAIMER} Points are in ct_lps millimetres. plan {escaped(plan.plan_hash)}</footer>
 <script type="application/json" id="meshes">{as_json(subject, drawings.parts)}</script><script>{script}</script></body></html>
 """
     return body.encode()
 
 
-def _e(text: object) -> str:
-    return html.escape(str(text), quote=True)
-
-
-def _figure(picture: Picture) -> str:
-    data = base64.b64encode(picture.png()).decode()
-    return f'<figure><img alt="{_e(picture.title)}" src="data:image/png;base64,{data}"></figure>'
-
-
 def _figures(some: tuple[Picture, ...]) -> str:
-    return "".join(_figure(picture) for picture in some)
+    return "".join(figure(picture) for picture in some)
 
 
 def _tiles(plan: Plan) -> str:
@@ -86,19 +77,9 @@ def _tiles(plan: Plan) -> str:
         ("", "Fracture", f"Genant {plan.genant}", plan.fracture if plan.fracture != "none" else "no fracture"),
     )
     return "".join(
-        f"<div class='tile {kind}'><h3>{_e(name)}</h3><b>{_e(value)}</b><span>{_e(more)}</span></div>"
+        f"<div class='tile {kind}'><h3>{escaped(name)}</h3><b>{escaped(value)}</b><span>{escaped(more)}</span></div>"
         for kind, name, value, more in tiles
     )
-
-
-def _list(lines: tuple[str, ...] | list[str]) -> str:
-    return "<ul>" + "".join(f"<li>{_e(line)}</li>" for line in lines) + "</ul>" if lines else "<p>none</p>"
-
-
-def _table(head: list[str], rows: dict[str, Any] | list[list[Any]]) -> str:
-    lines = [[k, v] for k, v in rows.items()] if isinstance(rows, dict) else rows
-    top = "<tr>" + "".join(f"<th>{_e(h)}</th>" for h in head) + "</tr>" if head else ""
-    return "<table>" + top + "".join("<tr>" + "".join(f"<td>{_e(c)}</td>" for c in line) + "</tr>" for line in lines) + "</table>"
 
 
 def _legend(subject: Subject) -> str:
@@ -112,7 +93,7 @@ def _legend(subject: Subject) -> str:
         ("cannula, where this slice cuts it", green, "area"),
         ("path in front of or behind this slice, projected", green, "dash"),
     ]
-    return "<p class=legend>" + "".join(f"<i class='{kind}' style='color:{c}'></i>{_e(n)} " for n, c, kind in items) + "</p>"
+    return "<p class=legend>" + "".join(f"<i class='{kind}' style='color:{c}'></i>{escaped(n)} " for n, c, kind in items) + "</p>"
 
 
 def _paths(plan: Plan) -> str:
@@ -147,8 +128,8 @@ def _paths(plan: Plan) -> str:
         ]
         for p in plan.paths
     ]
-    refused = "<h3>Refused</h3>" + _list(plan.refused_paths) if plan.refused_paths else ""
-    return _table(head, rows) + refused
+    refused = "<h3>Refused</h3>" + listed(plan.refused_paths) if plan.refused_paths else ""
+    return table(head, rows) + refused
 
 
 def _heights(plan: Plan) -> str:
@@ -164,7 +145,7 @@ def _heights(plan: Plan) -> str:
     kyphosis = "" if plan.kyphosis_deg is None else f"<p>Segment angle {plan.kyphosis_deg:.0f}° (kyphosis positive).</p>"
     passed = "passed" if plan.self_check_passed else "failed"
     return (
-        _table(["height, mm", "measured", "expected", "ideal body"], rows)
+        table(["height, mm", "measured", "expected", "ideal body"], rows)
         + kyphosis
         + f"<p>Self-check of the longitudinal cut {passed}.</p>"
     )
@@ -182,12 +163,12 @@ def _volumes(plan: Plan) -> str:
         "spongiosa": "needs a CT" if plan.spongiosa_hu is None else f"{plan.spongiosa_hu:.0f} HU",
         "gas in the body": "needs a CT" if plan.gas_ml is None else f"{plan.gas_ml:.2f} ml",
     }
-    return _table([], rows)
+    return table([], rows)
 
 
 def _provenance(plan: Plan) -> str:
     numbering = plan.numbering
-    return _table(
+    return table(
         [],
         {
             "CT": plan.ct_sha256 or "none: planned from masks, HU unknown",

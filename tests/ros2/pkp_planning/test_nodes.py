@@ -197,3 +197,50 @@ def test_a_planner_killed_at_work_offers_nothing_and_opens_plans_again_after_a_r
     result = do(again, node, PlanCase, names.PLAN_CASE, PlanCase.Goal(case_path=str(made.case), level="L1"))
     assert (result.error_msg, result.plan.plan_hash) == ("", made.plan.plan_hash)
     until(lambda: [plan.plan_hash for plan in plans] == [made.plan.plan_hash], again.clients.spin)
+
+
+def test_x_rays_are_rebuilt_planned_on_or_refused_by_name(start, ros, tmp_path):
+    import json
+
+    from pkp_lifecycle import names
+    from pkp_lifecycle.node import KEPT
+    from pkp_msgs.action import Reconstruct
+    from pkp_msgs.msg import PlanReference
+
+    from planning_core.anatomy.levels import VertebraLevel
+    from planning_core.case.revisions import open_record
+    from planning_core.xray.plan import XrayPlan
+    from tests.planning_core.xray.patient_shots import write_patient_shots
+    from tests.planning_core.xray.rebuilding import rebuilt, views
+    from tests.planning_core.xray.shots import write_shots
+
+    node, _ = ros
+    found, plans = rebuilt(place=(0.0, 0.0, 0.0)), []
+    node.create_subscription(PlanReference, names.PLAN, plans.append, KEPT)
+    room = start("planner")
+
+    equal = tmp_path / "equal"
+    equal.mkdir()
+    write_shots(equal, views(angles=((0.0, 0.0), (8.0, 0.0))), found.shape)
+    goal = Reconstruct.Goal(source=str(equal), case_path=str(tmp_path / "refused"), level="L1")
+    result = do(room, node, Reconstruct, names.RECONSTRUCT_XRAYS, goal)
+    assert result.error_code == "equal_views"
+    assert "8.0° apart" in result.error_msg
+
+    shots = tmp_path / "shots"
+    shots.mkdir()
+    _, words = write_patient_shots(shots, VertebraLevel.L2)
+    (shots / "clicks.json").write_text(json.dumps(words))
+    goal = Reconstruct.Goal(source=str(shots), case_path=str(tmp_path / "case"), level="L2")
+    result = do(room, node, Reconstruct, names.RECONSTRUCT_XRAYS, goal)
+    # a made-up patient is not what the atlas has seen: the fit may doubt it, but never without a word
+    if result.error_code:
+        assert result.error_code == "not_trusted"
+        assert "another picture" in result.error_msg or "no single further view" in result.error_msg.lower()
+        assert not (tmp_path / "case" / "xray_plan.json").exists()
+    else:
+        plan = open_record(tmp_path / "case", XrayPlan, result.segmentation_sha256)
+        assert (tmp_path / "case" / result.segmentation_path).read_text() == plan.to_json()
+        assert list(result.levels) == ["L2"]
+    assert (tmp_path / "case" / "report.html").is_file()
+    assert plans == []  # no plan on X-rays is offered for approval

@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from pkp_console.api import cases, imports, people, planning, procedure, runs, socket
+from pkp_console.api import cases, imports, people, planning, procedure, runs, socket, xrays
 from pkp_console.arrivals import Arrivals
 from pkp_console.broadcast import Broadcast
 from pkp_console.gate import Gate
@@ -46,7 +46,7 @@ def make_app(desk: Desk, port: int) -> FastAPI:
     app = FastAPI(title="OpenPKP console", openapi_url=None, docs_url=None, redoc_url=None, lifespan=life, redirect_slashes=False)
     app.state.desk = desk
     app.state.broadcast = Broadcast(desk.live, lambda: socket.snapshot(desk), desk.config.snapshot_hz)
-    for module in (people, cases, imports, planning, procedure, runs, socket):
+    for module in (people, cases, imports, planning, xrays, procedure, runs, socket):
         app.include_router(module.router)
     app.add_exception_handler(PkpError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -18,6 +18,7 @@ from planning_core.errors import PkpError
 
 SOURCE = "input/source.json"
 REQUEST = "input/request.json"
+XRAYS = "view/xrays.json"
 
 VIEW = "view"
 SURFACES = "surfaces"
@@ -88,6 +89,7 @@ class CaseStore:
             "id": case_id,
             "changed": datetime.datetime.fromtimestamp(case.path.stat().st_mtime, datetime.UTC).isoformat(timespec="seconds"),
             "has_ct": self.source(case) is not None,
+            "xrays": (case.path / XRAYS).is_file(),
             "thumbnail": (case.path / VIEW / "thumbnail.png").is_file(),
             "plan": None,
             "revisions": max(0, len(kept(case.path)) - 1),

@@ -29,6 +29,7 @@ ADVANCE = "/supervisor/advance"
 
 INGEST_CT = "/planning/ingest_ct"
 RECONSTRUCT = "/planning/reconstruct"
+RECONSTRUCT_XRAYS = "/planning/reconstruct_xrays"
 PLAN_CASE = "/planning/plan_case"
 PLAN_CEMENT = "/planning/plan_cement"
 PLAN_TRAJECTORY = "/planning/plan_trajectory"

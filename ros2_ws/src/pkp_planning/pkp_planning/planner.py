@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pkp_planning.action_server import WorkServer
 from pkp_planning.level_work import CementFacts, LevelJob, PathFacts, cement_of, paths_of
 from pkp_planning.work import Job, PlanFacts, SegmentationFacts, plan_case, reconstruct
+from pkp_planning.xray_work import reconstruct_xrays
 
 HEAVY = (
     "planning_core.pipeline",
@@ -37,7 +38,7 @@ class PlannerConfig(BaseModel):
 
 
 class Planner(PkpNode[PlannerConfig]):
-    """Serves Reconstruct, PlanCement, PlanTrajectory and PlanCase, one goal at a time: one process is all four planners."""
+    """Serves Reconstruct (of a CT and of X-rays), PlanCement, PlanTrajectory and PlanCase, one goal at a time."""
 
     NAME, CONFIG, THREADS = "planner", PlannerConfig, 3
 
@@ -49,6 +50,7 @@ class Planner(PkpNode[PlannerConfig]):
         timeout_s = self.config.timeout_s
         self._servers = [
             WorkServer(self, Reconstruct, names.RECONSTRUCT, reconstruct, _job, _fill_segmentation, busy, timeout_s),
+            WorkServer(self, Reconstruct, names.RECONSTRUCT_XRAYS, reconstruct_xrays, _job, _fill_segmentation, busy, timeout_s),
             WorkServer(self, PlanCement, names.PLAN_CEMENT, cement_of, _level_job, _fill_cement, busy, timeout_s),
             WorkServer(self, PlanTrajectory, names.PLAN_TRAJECTORY, paths_of, _level_job, _fill_paths, busy, timeout_s),
             WorkServer(self, PlanCase, names.PLAN_CASE, plan_case, _job, self._fill_plan, busy, timeout_s),

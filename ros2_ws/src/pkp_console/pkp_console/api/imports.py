@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
 from fastapi import Path as PathParameter
+from pkp_lifecycle.worker import run_in_process
 from pydantic import Field
 
 from pkp_console.api.people import Question
@@ -18,17 +19,20 @@ from pkp_console.jobs import Job
 from pkp_console.planners import import_in_process
 from pkp_console.refusals import BadUploadError, BusyError, NoSuchError, TooLargeError
 from pkp_console.work import ImportJob
+from pkp_console.xray_work import LETTERS, XrayImportJob, import_xrays
 
 router = APIRouter(prefix="/api")
 KIND = "kind"
 TIMEOUT_S = 600.0
+SINGLY = ("dicom", "xray")
+"""Kinds of which file after file comes."""
 Number = Annotated[int, PathParameter(ge=1, le=99_999)]
 
 
 class Begin(Question):
-    """What is coming: a zip of DICOM files, DICOM files one by one, or one NIfTI."""
+    """What is coming: a zip of DICOM files, DICOM files one by one, one NIfTI, or X-ray images (DICOM) one by one."""
 
-    kind: Literal["zip", "dicom", "nii", "nii.gz"]
+    kind: Literal["zip", "dicom", "nii", "nii.gz", "xray"]
 
 
 class Finish(Question):
@@ -47,8 +51,8 @@ def begin(asked: Begin, session: Planning, desk: AtDesk) -> dict[str, Any]:
     folder = place / secrets.token_hex(8)
     folder.mkdir()
     (folder / KIND).write_text(asked.kind)
-    if asked.kind == "dicom":
-        (folder / "dicom").mkdir()
+    if asked.kind in SINGLY:
+        (folder / asked.kind).mkdir()
     return {"import_id": folder.name, "kind": asked.kind}
 
 
@@ -57,11 +61,12 @@ async def part(import_id: str, number: Number, request: Request, session: Planni
     """One file, streamed to disk; the whole import has one limit."""
     folder = _folder(desk, import_id)
     kind = (folder / KIND).read_text()
-    if kind != "dicom" and number != 1:
+    if kind not in SINGLY and number != 1:
         raise BadUploadError(f"an import of kind {kind} is one file")
-    if number > desk.config.upload_files:
-        raise TooLargeError(f"at most {desk.config.upload_files} files", limit_files=desk.config.upload_files)
-    names = {"zip": "upload.zip", "dicom": f"dicom/{number:06d}.dcm"}
+    most = len(LETTERS) if kind == "xray" else desk.config.upload_files
+    if number > most:
+        raise TooLargeError(f"at most {most} files", limit_files=most)
+    names = {"zip": "upload.zip", **{one: f"{one}/{number:06d}.dcm" for one in SINGLY}}
     place = folder / names.get(kind, f"ct.{kind}")
     left = desk.config.upload_bytes - sum(f.stat().st_size for f in folder.rglob("*") if f.is_file() and f != place)
     written = 0
@@ -80,9 +85,11 @@ def finish(import_id: str, asked: Finish, session: Planning, desk: AtDesk) -> di
     """Read what was sent; the job's result is the case's id. After an ambiguous series it may be finished again."""
     folder = _folder(desk, import_id)
     config = desk.config
+    kind = (folder / KIND).read_text()
+    xrays = XrayImportJob(str(folder / "xray"), str(desk.store.root), session.name)
     work = ImportJob(
         str(folder),
-        (folder / KIND).read_text(),
+        kind,
         asked.series,
         str(desk.store.root),
         session.name,
@@ -99,6 +106,8 @@ def finish(import_id: str, asked: Finish, session: Planning, desk: AtDesk) -> di
             job.case = job.result
 
     def do(told: Any, cancelled: Any) -> str:
+        if kind == "xray":
+            return str(run_in_process(import_xrays, (xrays,), told, cancelled, TIMEOUT_S))
         return import_in_process(work, told, cancelled, TIMEOUT_S)
 
     return desk.jobs.start("import", f"import {import_id}", session.name, do, after).shown()

@@ -11,7 +11,7 @@ export interface Reading {
 }
 export interface Job {
   id: string;
-  kind: "import" | "plan" | "replay" | "report";
+  kind: "import" | "plan" | "xray_plan" | "replay" | "report";
   case: string | null;
   by: string;
   state: "waiting" | "running" | "done" | "refused" | "cancelled";

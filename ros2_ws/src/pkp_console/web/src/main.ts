@@ -33,6 +33,7 @@ async function show(): Promise<void> {
 
 async function opened(page: string | undefined, id: string | undefined): Promise<() => void> {
   if (page === "case" && id) return planPage(shell, id);
+  if (page === "xray" && id) return (await import("./pages/xray")).xrayPage(shell, id);
   if (page === "room") return (await import("./pages/room")).roomPage(shell, description);
   if (page === "align") return (await import("./pages/align")).alignPage(shell);
   if (page === "inject") return (await import("./pages/inject")).injectPage(shell);

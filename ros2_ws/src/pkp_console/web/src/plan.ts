@@ -70,6 +70,7 @@ export interface CaseLine {
   id: string;
   changed: string;
   has_ct: boolean;
+  xrays: boolean;
   thumbnail: boolean;
   plan: PlanLine | null;
   revisions: number;

@@ -37,7 +37,7 @@ export class Shell {
       "nav",
       { "aria-label": t("nav.label") },
       ROUTES.map((r) => {
-        const here = location.hash.startsWith(`#/${r}`) || (r === "cases" && location.hash.startsWith("#/case/"));
+        const here = location.hash.startsWith(`#/${r}`) || (r === "cases" && /^#\/(case|xray)\//.test(location.hash));
         return h("a", { href: `#/${r}`, "aria-current": here ? "page" : null }, t(`nav.${r}`));
       }),
     );

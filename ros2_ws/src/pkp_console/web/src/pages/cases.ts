@@ -14,6 +14,7 @@ export function casesPage(shell: Shell): () => void {
   const work = h("div", { class: "work", role: "status" });
   const mayImport = me()!.role !== "viewer";
   const picker = h("input", { type: "file", multiple: true, hidden: true, onchange: () => void send([...(picker.files ?? [])]) });
+  const xrayPicker = h("input", { type: "file", multiple: true, hidden: true, accept: ".dcm,application/dicom", onchange: () => void send([...(xrayPicker.files ?? [])], "xray") });
   const drop = h(
     "div",
     {
@@ -29,19 +30,23 @@ export function casesPage(shell: Shell): () => void {
     h("strong", null, t("import.drop")),
     h("span", { class: "soft" }, t("import.kinds")),
     h("button", { type: "button", onclick: () => picker.click() }, t("import.choose")),
+    h("button", { type: "button", onclick: () => xrayPicker.click() }, t("import.xrays")),
     picker,
+    xrayPicker,
   );
   fill(shell.main, h("section", { class: "page" }, h("h1", null, t("cases.title")), mayImport ? drop : null, work, list));
 
+  let xrays = new Set<string>();
+  const address = (id: string): string => `#/${xrays.has(id) ? "xray" : "case"}/${id}`;
   let sending = "";
   let pending: { id: string; job: string } | null = null;
   let shown = "";
 
-  async function send(files: File[]): Promise<void> {
+  async function send(files: File[], known?: "xray"): Promise<void> {
     if (!files.length) return;
     const first = files[0].name.toLowerCase();
     const one = files.length === 1;
-    const kind = one && first.endsWith(".zip") ? "zip" : one && first.endsWith(".nii.gz") ? "nii.gz" : one && first.endsWith(".nii") ? "nii" : "dicom";
+    const kind = known ? known : one && first.endsWith(".zip") ? "zip" : one && first.endsWith(".nii.gz") ? "nii.gz" : one && first.endsWith(".nii") ? "nii" : "dicom";
     try {
       const { import_id } = await post<{ import_id: string }>("/imports", { kind });
       const path = `/imports/${import_id}`;
@@ -95,7 +100,7 @@ export function casesPage(shell: Shell): () => void {
       pending?.job === job.id && series.length
         ? h("div", { class: "row" }, series.map((s) => h("button", { type: "button", onclick: () => void finish(pending!.id, String(s.uid ?? s.number)) }, t("import.series", { n: s.number ?? "?", slices: s.slices ?? "?" }))))
         : null,
-      job.state === "done" && job.kind === "import" ? h("a", { class: "button", href: `#/case/${job.result}` }, t("cases.open")) : null,
+      job.state === "done" && job.kind === "import" ? h("a", { class: "button", href: address(job.result!) }, t("cases.open")) : null,
       running ? h("button", { type: "button", class: "quiet", onclick: () => void shell.tell(ask("DELETE", `/jobs/${job.id}`)) }, t("cancel")) : null,
     );
   }
@@ -103,6 +108,7 @@ export function casesPage(shell: Shell): () => void {
   async function load(): Promise<void> {
     const cases = await shell.tell(get<CaseLine[]>("/cases"));
     if (!cases) return;
+    xrays = new Set(cases.filter((c) => c.xrays).map((c) => c.id));
     fill(list, cases.length ? cases.map(entry) : h("li", { class: "soft" }, t("cases.none")));
   }
 
@@ -111,7 +117,7 @@ export function casesPage(shell: Shell): () => void {
     const jobs = now?.jobs ?? [];
     drawWork(jobs);
     const done = jobs.filter((j) => j.state === "done").map((j) => j.id).join();
-    if (done !== finished) void load();
+    if (done !== finished) void load().then(() => ((shown = ""), drawWork(jobs)));
     finished = done;
   });
   void load();
@@ -124,8 +130,8 @@ function entry(c: CaseLine): HTMLElement {
     null,
     h(
       "a",
-      { class: "card case", href: `#/case/${c.id}` },
-      c.thumbnail ? h("img", { src: `/api/cases/${c.id}/files/thumbnail`, alt: "", loading: "lazy" }) : h("span", { class: "blank" }, c.has_ct ? "" : t("cases.no_ct")),
+      { class: "card case", href: `#/${c.xrays ? "xray" : "case"}/${c.id}` },
+      c.thumbnail ? h("img", { src: `/api/cases/${c.id}/files/thumbnail`, alt: "", loading: "lazy" }) : h("span", { class: "blank" }, c.xrays ? t("cases.xrays") : c.has_ct ? "" : t("cases.no_ct")),
       h(
         "span",
         { class: "facts" },

@@ -1,0 +1,1 @@
+"""A vertebra's shape laid over X-ray images."""

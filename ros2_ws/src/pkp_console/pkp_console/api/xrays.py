@@ -1,0 +1,92 @@
+"""Cases of X-ray images: what there is to see of one, and planning on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse
+from pkp_lifecycle.worker import run_in_process
+from pydantic import Field
+
+from pkp_console.api.people import Question
+from pkp_console.guard import AtDesk, Planning, Viewing
+from pkp_console.refusals import NotPlannedHereError
+from pkp_console.xray_work import LETTERS, OVERLAYS, PICTURES, XrayPlanJob, plan_xrays
+from planning_core.anatomy.levels import VertebraLevel
+from planning_core.case.revisions import NoPlanError, open_record
+from planning_core.xray.plan import XrayPlan
+
+router = APIRouter(prefix="/api")
+TIMEOUT_S = 600.0
+MOST_PIXELS = 1e5
+Letter = Literal["a", "b", "c", "d", "e", "f", "g", "h"]
+Pixel = Annotated[float, Field(ge=-1, le=MOST_PIXELS, allow_inf_nan=False)]
+Place = tuple[Pixel, Pixel]
+POINTS = ("body", "left", "right")
+
+
+class Clicked(Question):
+    """What was pointed at in one picture: (row, column) of the body's middle alone, or of both pedicles too."""
+
+    body: Place
+    left: Place | None = None
+    right: Place | None = None
+
+
+class XrayPlanQuestion(Question):
+    """Which level to plan, and what was pointed at, by picture."""
+
+    level: Annotated[str, Field(min_length=1, max_length=8)]
+    clicks: dict[Letter, Clicked] = Field(default_factory=dict)
+
+
+@router.get("/cases/{case_id}/xrays")
+def xrays(case_id: str, session: Viewing, desk: AtDesk) -> dict[str, Any]:
+    """The pictures, the lines over them from the last try, and the sealed plan where there is one."""
+    case = desk.store.case(case_id)
+    shown = case.path / PICTURES
+    if not shown.is_file():
+        raise NotPlannedHereError("this case holds no X-ray images", missing="xrays")
+    lines = case.path / OVERLAYS
+    try:
+        plan = open_record(case.path, XrayPlan).model_dump(mode="json", exclude={"configuration"})
+    except NoPlanError:
+        plan = None
+    return {
+        **json.loads(shown.read_text()),
+        "levels": [level.value for level in VertebraLevel],
+        "result": json.loads(lines.read_text()) if lines.is_file() else None,
+        "plan": plan,
+    }
+
+
+@router.get("/cases/{case_id}/xrays/{letter}", response_class=FileResponse)
+def picture(case_id: str, letter: Letter, session: Viewing, desk: AtDesk) -> FileResponse:
+    """One picture, grey, bone bright, pixel for pixel."""
+    place = desk.store.file(case_id, "view", f"xray_{letter}.png")
+    return FileResponse(place, media_type="image/png", headers={"cache-control": "private, no-cache"})
+
+
+@router.post("/cases/{case_id}/xrays/plan", status_code=202)
+def plan(case_id: str, asked: XrayPlanQuestion, session: Planning, desk: AtDesk) -> dict[str, Any]:
+    """Begin to plan; the job tells its stages over the socket."""
+    case = desk.store.case(case_id)
+    if not (case.path / PICTURES).is_file():
+        raise NotPlannedHereError("this case holds no X-ray images", missing="xrays")
+    level = VertebraLevel.parse(asked.level).value
+    words = [
+        f"{letter}:{point}:{place[0]},{place[1]}"
+        for letter in LETTERS
+        if letter in asked.clicks
+        for point in POINTS
+        if (place := getattr(asked.clicks[letter], point)) is not None
+    ]
+    work = XrayPlanJob(str(case.path), level, tuple(words), session.name)
+
+    def do(told: Callable[[str, float], None], cancelled: Callable[[], bool]) -> str:
+        return str(run_in_process(plan_xrays, (work,), told, cancelled, TIMEOUT_S))
+
+    return desk.jobs.start("xray_plan", case_id, session.name, do).shown()

@@ -1,0 +1,98 @@
+"""What the console's worker processes do with X-ray images: import and planning. Arguments and answers are plain values."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from pkp_console.store import XRAYS
+from planning_core.case import audit
+from planning_core.case.folder import Case
+
+Tell = Callable[[str], None]
+FOLDER = "input/xrays"
+PICTURES = XRAYS
+OVERLAYS = "xray/overlays.json"
+LETTERS = "abcdefgh"
+"""So many images make a case at most."""
+
+
+@attrs.frozen
+class XrayImportJob:
+    """An upload of X-ray images to make a case of.
+
+    Args:
+        folder: holds them, DICOM, as they came. root: the case store. by: who asked.
+    """
+
+    folder: str
+    root: str
+    by: str
+
+
+@attrs.frozen
+class XrayPlanJob:
+    """A level to plan; clicks: words as ``--click`` takes them."""
+
+    case_path: str
+    level: str
+    clicks: tuple[str, ...]
+    by: str
+
+
+def import_xrays(job: XrayImportJob, tell: Tell) -> str:
+    """Read an upload as X-ray images that can be used together, and make or complete its case; returns the case's id.
+
+    Raises:
+        PkpError: a refusal of planning_core by name.
+    """
+    from planning_core.case.report.pictures import Picture
+    from planning_core.imaging.identity import pseudonym
+    from planning_core.xray.pair import check_views
+    from planning_core.xray.report import picture
+    from planning_core.xray.request import images_sha256, read_together
+
+    tell("read")
+    given = sorted(p for p in Path(job.folder).iterdir() if p.is_file())
+    images = read_together(given)
+    case = Case(Path(job.root) / pseudonym(images_sha256(images)))
+    with case.writing():
+        case.claim_xrays([image.sha256 for image in images])
+        tell("view")
+        kept = case.path / FOLDER
+        if kept.is_dir():
+            shutil.rmtree(kept)
+        kept.mkdir(parents=True)
+        facts: list[dict[str, Any]] = []
+        for letter, place, image in zip(LETTERS, given, images, strict=False):
+            shutil.move(place, kept / f"{letter}.dcm")
+            shown: Picture = picture(letter, image)
+            case.write(f"view/xray_{letter}.png", shown.png())
+            facts.append({"name": letter, "size": image.view.size, "source": image.source, "warnings": list(image.warnings)})
+        angle = check_views([image.view for image in images])
+        case.write(PICTURES, json.dumps({"pictures": facts, "angle_deg": round(angle, 1)}).encode())
+        audit.record(case.path, "imported", xray_sha256=[image.sha256 for image in images], by=job.by)
+    return case.path.name
+
+
+def plan_xrays(job: XrayPlanJob, tell: Tell) -> str:
+    """The walk from X-rays in the case's folder; returns the plan's hash.
+
+    Raises:
+        PkpError: a refusal of planning_core by name; NotTrustedError carries doubts and the next view.
+    """
+    from planning_core.anatomy.levels import VertebraLevel
+    from planning_core.xray.planning import plan_from_xrays
+    from planning_core.xray.request import XrayRequest
+
+    case = Case(Path(job.case_path))
+    pictures = sorted((case.path / FOLDER).glob("*.dcm"))
+    request = XrayRequest.of(pictures, VertebraLevel.parse(job.level), job.clicks)
+    plan = plan_from_xrays(request, lambda sha256: case, tell).plan
+    audit.record(case.path, "planned_by", plan_hash=plan.plan_hash, by=job.by)
+    return plan.plan_hash
