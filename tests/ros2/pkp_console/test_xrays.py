@@ -44,6 +44,7 @@ def roomy(console):
     return console
 
 
+@pytest.mark.slow
 def test_pictures_become_a_case_and_a_plan_is_shown_over_them(roomy, shots, fitted):
     import attrs
     from pkp_console.xray_work import XrayPlanJob, plan_xrays

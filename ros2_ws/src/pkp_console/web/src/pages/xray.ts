@@ -74,7 +74,7 @@ export function xrayPage(shell: Shell, id: string): () => void {
       h("label", { class: "check" }, t("replan.level"), level),
       h("fieldset", { class: "row points" }, h("legend", { class: "soft small" }, t("xray.pointing")), points),
       h("button", { type: "button", class: "quiet", onclick: () => pictures.forEach((p) => p.clear()) }, t("xray.clear")),
-      h("button", { type: "button", "aria-pressed": near, onclick: (e: Event) => zoom(e.currentTarget as HTMLElement) }, t("xray.near")),
+      h("button", { type: "button", "aria-pressed": String(near), onclick: (e: Event) => zoom(e.currentTarget as HTMLElement) }, t("xray.near")),
       h("button", { type: "button", class: "main", disabled: me()!.role === "viewer", onclick: () => void plan(level.value) }, t("xray.plan")),
       h("span", { class: "soft" }, t("xray.angle", { n: number(shown.angle_deg, 0) })),
     );
