@@ -33,7 +33,7 @@ from planning_core.xray.pair import check_views, meeting_point
 from planning_core.xray.reconstruction import XrayReconstruction, body_middle
 from planning_core.xray.refusals import XrayError
 
-NEARLY = 3.0
+NEARLY = 1.0
 """Summits whose posteriors' logarithms differ by less are both possible."""
 
 
