@@ -27,7 +27,7 @@ import numpy as np
 
 from benchmarks.xray_trials import LEVELS, Trial, scores, trials, usual_without
 from planning_core.xray.fit import Findings, find
-from planning_core.xray.fitting.confidence import GOOD_DICE, GOOD_HD95_MM, Calibration, Signs
+from planning_core.xray.fitting.confidence import GOOD_DICE, GOOD_HD95_MM, Calibration
 from planning_core.xray.fitting.config import FitConfig
 
 FITTING = Path(__file__).resolve().parent.parent / "planning_core/xray/fitting/confidence.json"
@@ -104,7 +104,7 @@ def line(name: str, rows: Sequence[Row], prefix: str = "") -> str:
 
 def table(rows: Sequence[Row]) -> str:
     """All lines."""
-    sound = [row for row in rows if not row["collapse"] and row["name"].split("/")[1] != "L1" or row["case"] != "verse012"]
+    sound = [row for row in rows if (not row["collapse"] and row["name"].split("/")[1] != "L1") or row["case"] != "verse012"]
     sound = [row for row in sound if not row["collapse"]]
     out = [
         "| | n | Dice | median | surface Dice | HD95 mm | median | both paths in | where they fit (n) | flagged | bad caught | s |",
@@ -114,7 +114,12 @@ def table(rows: Sequence[Row]) -> str:
         some = [row for row in sound if row["orthogonal"] is which]
         kept = [row for row in some if not row.get("flagged", False)]
         out += [line(name, some), line(f"{name}, not flagged", kept), line(f"{name}, correlation", some, "rigid_")]
-    for region, which_levels in (("T1–T4", range(1, 5)), ("T5–T8", range(5, 9)), ("T9–T12", range(9, 13)), ("L1–L5", range(13, 18))):
+    for region, which_levels in (
+        ("T1–T4", range(1, 5)),
+        ("T5–T8", range(5, 9)),
+        ("T9–T12", range(9, 13)),
+        ("L1–L5", range(13, 18)),
+    ):
         some = [row for row in sound if int(row["level"][1:]) + 12 * (row["level"][0] == "L") in which_levels]
         out.append(line(region, some))
     out += [line(case, [row for row in sound if row["case"] == case]) for case in LEVELS]
@@ -125,7 +130,9 @@ def table(rows: Sequence[Row]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is not there yet, print the table."""
-    parser = argparse.ArgumentParser(prog="./pkp bench xray", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="./pkp bench xray", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--cases", nargs="*", default=list(LEVELS), choices=list(LEVELS))
     parser.add_argument("--pairs", type=int, default=9, help="of views per vertebra; more can be added to what is there")
     parser.add_argument("--seed", type=int, default=11)

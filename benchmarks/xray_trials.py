@@ -117,7 +117,9 @@ def collapsed(ct: CtVolume, vertebra: Vertebra, kind: str, loss: float) -> tuple
 
 def _near(ct: CtVolume, vertebra: Vertebra) -> np.ndarray:
     """(n, 3) voxels of the CT in the box about a vertebra."""
-    corners = vertebra.whole.grid.points(np.stack(np.meshgrid(*[(0, n - 1) for n in vertebra.whole.grid.shape], indexing="ij"), -1))
+    corners = vertebra.whole.grid.points(
+        np.stack(np.meshgrid(*[(0, n - 1) for n in vertebra.whole.grid.shape], indexing="ij"), -1)
+    )
     seen = ct.grid.indices(vertebra.ct_lps_from_vertebra.apply(corners.reshape(-1, 3)))
     low = np.maximum(np.floor(seen.min(axis=0)), 0).astype(int)
     high = np.minimum(np.ceil(seen.max(axis=0)) + 1, ct.hu.shape).astype(int)
@@ -161,9 +163,7 @@ def trials(case: str, pairs: int, seed: int, done: frozenset[str] = frozenset())
                 images.append(attrs.evolve(made, view=view))
                 px_per_mm = float(np.linalg.norm(view.project_slope(at))) / np.sqrt(2)
                 clicks.append([view.project(at) + rng.normal(size=2) * CLICK_MM * px_per_mm])
-            yield Trial(
-                case, level, suffix, number, straight, angle_deg(*views), tuple(images), Clicks(clicks), truth, vertebra
-            )
+            yield Trial(case, level, suffix, number, straight, angle_deg(*views), tuple(images), Clicks(clicks), truth, vertebra)
 
 
 @functools.lru_cache(maxsize=4)

@@ -42,7 +42,9 @@ class Clicks:
     def __attrs_post_init__(self) -> None:
         shapes = [p.shape for p in self.pixels]
         if len(set(shapes)) != 1 or shapes[0][0] not in COUNTS or shapes[0][1:] != (2,):
-            raise InvalidClicksError(f"one or three points in each view are needed, got {shapes}", given=[list(s) for s in shapes])
+            raise InvalidClicksError(
+                f"one or three points in each view are needed, got {shapes}", given=[list(s) for s in shapes]
+            )
         if not all(np.isfinite(p).all() for p in self.pixels):
             raise InvalidClicksError("clicks are not finite", given=[])
 

@@ -33,7 +33,7 @@ from planning_core.xray.pair import check_views, meeting_point
 from planning_core.xray.reconstruction import XrayReconstruction, body_middle
 from planning_core.xray.refusals import XrayError
 
-NEARLY = 3.0
+NEARLY = 1.0
 """Summits whose posteriors' logarithms differ by less are both possible."""
 
 
@@ -113,7 +113,8 @@ class Findings:
             )
         if signs.disagreement_mm > config.most_disagreement_mm:
             doubts.append(
-                f"another pose fits nearly as well, {signs.disagreement_mm:.1f} mm away, {config.most_disagreement_mm} mm is allowed"
+                f"another pose fits nearly as well, "
+                f"{signs.disagreement_mm:.1f} mm away, {config.most_disagreement_mm} mm are allowed"
             )
         extreme = float(np.abs(self.chain.shape.weights).max(initial=0.0))
         if extreme > config.most_weight:
@@ -202,7 +203,10 @@ class _Fitting:
         return [w for w in found if w is not None]
 
     def summits(self, start: Chain, prior: Prior, blind_mm: float) -> tuple[Summit, list[Summit]]:
-        """The best place of the usual shape, and the summits found from a start, best first; up to ``blind_mm`` along the spine from it."""
+        """The best place of the usual shape, and the summits found from a start, best first.
+
+        ``blind_mm``: how far along the spine from there is looked.
+        """
         config, k = self.config, start.shape.model.mode_count
         found = []
         for way in np.arange(-blind_mm, blind_mm + 1, config.search_mm) if blind_mm else [0.0]:
@@ -228,7 +232,9 @@ class _Fitting:
 
     def _followed(self, chain: Chain, prior: Prior, modes: int) -> Summit:
         config = self.config
-        some = climb(chain, self.windows(chain, 0), prior, chain.opened(min(config.first_modes, modes), True), config.steps, config)
+        some = climb(
+            chain, self.windows(chain, 0), prior, chain.opened(min(config.first_modes, modes), True), config.steps, config
+        )
         return climb(some.chain, self.windows(some.chain, -1), prior, chain.opened(modes, True), config.steps, config)
 
 

@@ -15,8 +15,8 @@ from planning_core.geometry.arrays import FloatArray, frozen_float64
 from planning_core.registration.uncertain import checked_covariance
 
 TURN, SHIFT, SCALE, WEIGHTS = slice(0, 3), slice(3, 6), 6, 7
-"""Where the parameters lie: a turn (rad) about ``middle_mm`` and a shift (mm), both in the views' frame, the logarithm of the scale,
-then k weights (standard deviations), then three shares of height lost."""
+"""Where the parameters lie: a turn (rad) about the body's middle and a shift (mm), both in the views' frame, the logarithm of the
+scale, then k weights (standard deviations), then three shares of height lost."""
 
 
 def body_middle(model: ShapeModel, vertices: FloatArray) -> FloatArray:
@@ -80,8 +80,8 @@ class XrayReconstruction:
     Args:
         level: which one it was asked for.
         shape: its pose is T_<views' frame>_vertebra.
-        covariance: (k + 10, k + 10) of the parameters of ``moved``: turn (rad) about the body's middle and shift (mm) in the views'
-            frame, logarithm of the scale, k weights, wedge, biconcave, crush.
+        covariance: (k + 10, k + 10) of the parameters of ``moved``: turn (rad) about the body's middle and shift (mm) in the
+            views' frame, logarithm of the scale, k weights, wedge, biconcave, crush.
         likeness: -1 to 1, one per view. significance: by how many sigmas it exceeds that of places where the bone is not.
         confidence: probability that the model is good (Dice 0.77 or more and 95 % of its surface within 7 mm), calibrated on
             patients who had no part in the models (``benchmarks/xray.py``).

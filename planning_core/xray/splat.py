@@ -1,7 +1,7 @@
 """Points of bone spread over a picture, and how the picture changes as they move: compiled.
 
-Each point gives its mass to the four pixels about it, bilinearly. Pictures are compared after a blur wider than the points' spacing,
-so that the sum of points is the bone's line integral up to a factor that is the same all over (Westover 1990).
+Each point gives its mass to the four pixels about it, bilinearly. Pictures are compared after a blur wider than the points'
+spacing, so that the sum of points is the bone's line integral up to a factor that is the same all over (Westover 1990).
 """
 
 from __future__ import annotations

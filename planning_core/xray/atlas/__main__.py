@@ -47,7 +47,7 @@ def lattice(vertices: FloatArray, triangles: IntArray) -> tuple[FloatArray, IntA
 
 
 def sampled(ct: CtVolume, points: FloatArray) -> LabelArray:
-    """(m,) uint8: Hounsfield units about points (m, 3) of the CT, mean of eight places about each; beyond the scan as at its border."""
+    """(m,) uint8: Hounsfield units at points (m, 3) of the CT; beyond the scan as at its border."""
     index = ct.grid.indices(points)
     hu = ndi.map_coordinates(ct.hu.astype(np.float32), index.T, order=1, mode="nearest")
     return np.clip(np.round((hu - LOWEST_HU) / STEP_HU), 0, 255).astype(np.uint8)

@@ -36,8 +36,9 @@ class CarriedBone:
     """An atlas laid into one shape model: points that move linearly with its parameters.
 
     Args:
-        model: whose. mean: (m, 3) float32 mm in the vertebra's frame. slopes: (k + 3, m, 3) float32 per standard deviation of each
-            mode and per unit of collapse. mass: (m,) float32, attenuation above flesh (HU) times volume (mm³) of the mean shape.
+        model: whose. mean: (m, 3) float32 mm in the vertebra's frame.
+        slopes: (k + 3, m, 3) float32 per standard deviation of each mode and per unit of collapse.
+        mass: (m,) float32, attenuation above flesh (HU) times volume (mm³) of the mean shape.
     """
 
     model: ShapeModel

@@ -19,7 +19,8 @@ class SpaceMap:
     It is exact at the vertices, reproduces affine maps, and has the least bending energy of all that do.
 
     Args:
-        centres: (n, 3) mm, the vertices where nothing has moved. factors: of the system, as ``scipy.linalg.lu_factor`` gives them.
+        centres: (n, 3) mm, the vertices where nothing has moved.
+        factors: of the system, as ``scipy.linalg.lu_factor`` gives them.
     """
 
     centres: FloatArray = attrs.field(converter=frozen_float64)

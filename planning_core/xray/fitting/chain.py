@@ -6,8 +6,11 @@ endplates and joints would be taken for the vertebra's.
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from planning_core.anatomy.levels import USUAL_LEVELS, VertebraLevel
@@ -91,7 +94,7 @@ class Chain:
         Args:
             alone: the vertebra without neighbours.
         """
-        shape, k = self.shape, self.shape.model.mode_count
+        shape, _k = self.shape, self.shape.model.mode_count
         rotation = shape.pose.rotation.astype(np.float32)
         own = self.bone.points(shape.weights, shape.scale, shape.fracture)
         about = body_middle(shape.model, shape.shape).astype(np.float32)
@@ -138,14 +141,16 @@ class Chain:
         return out
 
 
-def _turns(points: Float32Array) -> Float32Array:
+def _turns(points: NDArray[Any]) -> Float32Array:
     """(3, m, 3): how points (m, 3) move per radian about x, y and z."""
     x, y, z = points.T
     none = np.zeros_like(x)
     return np.stack([np.stack([none, -z, y], 1), np.stack([z, none, -x], 1), np.stack([-y, x, none], 1)])
 
 
-def chain_of(model: ShapeModel, level: VertebraLevel, atlas: BoneAtlas, models: dict[VertebraLevel, ShapeModel], frame: str) -> Chain:
+def chain_of(
+    model: ShapeModel, level: VertebraLevel, atlas: BoneAtlas, models: dict[VertebraLevel, ShapeModel], frame: str
+) -> Chain:
     """The usual vertebra of a level with its neighbours, upright in the views' frame.
 
     Args:

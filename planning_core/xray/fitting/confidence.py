@@ -94,6 +94,5 @@ class Calibration:
 def shipped() -> Calibration:
     """The calibration that comes with the package."""
     given = json.loads(files(__package__).joinpath("confidence.json").read_text())
-    return Calibration(
-        *(np.array(given[key], float) for key in ("centre", "spread", "weights")), float(given["offset"]), float(given["threshold"])
-    )
+    centre, spread, weights = (np.array(given[key], float) for key in ("centre", "spread", "weights"))
+    return Calibration(centre, spread, weights, float(given["offset"]), float(given["threshold"]))

@@ -86,6 +86,10 @@ def axis_sd_mm(shape: ShapeInstance, covariance: FloatArray) -> float:
     return float(np.sqrt(total / 4))
 
 
+def _inverse(precision: FloatArray) -> FloatArray:
+    return np.asarray(np.linalg.inv(precision), np.float64)
+
+
 def next_view(
     chain: Chain, known: FloatArray, windows: Sequence[Window], likeness: Sequence[float], config: FitConfig
 ) -> NextView | None:
@@ -94,7 +98,7 @@ def next_view(
     Args:
         known: (p, p) the precision so far.
     """
-    now = axis_sd_mm(chain.shape, np.linalg.inv(known)[: chain.own, : chain.own])
+    now = axis_sd_mm(chain.shape, _inverse(known)[: chain.own, : chain.own])
     first = windows[0].view
     usual = float(np.clip(np.mean(likeness), 0.1, 0.9))
     pixel = windows[0].pixel_mm * 1.5
@@ -113,7 +117,7 @@ def next_view(
                 isocentre_mm=chain.middle,
             )
             more = _information(chain, view, pixel, usual, config)
-            then = axis_sd_mm(chain.shape, np.linalg.inv(known + more)[: chain.own, : chain.own])
+            then = axis_sd_mm(chain.shape, _inverse(known + more)[: chain.own, : chain.own])
             gain = 1 - then / now
             if gain > max(LEAST_GAIN, 0.0 if best is None else best.gain):
                 best = NextView(float(primary), float(secondary), round(gain, 4))

@@ -77,7 +77,7 @@ def compared_where(window: Window, bones: Float32Array) -> Float32Array:
 
 
 def robust(window: Window, chain: Chain, outlier: float) -> Float32Array:
-    """(rows / 2, columns / 2): weights of the pixels compared: 0 where no bone is drawn, less than 1 where the picture shows what no drawn bone is."""
+    """(rows / 2, columns / 2): weights: 0 where no bone is drawn, less where the picture shows what no drawn bone is."""
     bones = picture(window, chain.drawn())
     weight = seen = compared_where(window, bones)
     if weight.sum() < LEAST_PIXELS:
@@ -115,7 +115,9 @@ def view_step(window: Window, chain: Chain, active: np.ndarray, weight: Float32A
     mine, theirs = edges(bones, window.blur_px) * root, window.compared * root
     mine_size, their_size = float(np.sqrt((mine**2).sum())), float(np.sqrt((theirs**2).sum()))
     if weight.sum() < LEAST_PIXELS or mine_size == 0 or their_size == 0:
-        return ViewStep(-1.0, np.zeros((count, count)), np.zeros(count), 0.0, np.zeros((0, count), np.float32), np.zeros(0, np.float32))
+        return ViewStep(
+            -1.0, np.zeros((count, count)), np.zeros(count), 0.0, np.zeros((0, count), np.float32), np.zeros(0, np.float32)
+        )
     flat = (edges(moves, window.blur_px) * root).reshape(count, -1) / mine_size
     mine, theirs = mine.ravel() / mine_size, theirs.ravel() / their_size
     likeness = float(mine @ theirs)

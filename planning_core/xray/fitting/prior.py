@@ -43,7 +43,7 @@ class Prior:
         return slopes.T @ slopes + FREE * np.eye(chain.count), -slopes.T @ rows
 
     def _rows(self, chain: Chain) -> tuple[FloatArray, FloatArray]:
-        config, shape, own = self.config, chain.shape, chain.own
+        config, shape, _own = self.config, chain.shape, chain.own
         turn = Rotation.from_matrix(shape.pose.rotation @ self.rotation.T).as_rotvec()
         sigma = np.concatenate(
             [
@@ -51,9 +51,7 @@ class Prior:
                 [shape.model.log_scale_sigma],
                 np.ones(shape.model.mode_count),
                 np.full(3, config.fracture_sigma),
-                np.tile(
-                    np.repeat([np.radians(config.neighbour_turn_deg), config.neighbour_shift_mm], 3), len(chain.neighbours)
-                ),
+                np.tile(np.repeat([np.radians(config.neighbour_turn_deg), config.neighbour_shift_mm], 3), len(chain.neighbours)),
             ]
         )
         values = np.concatenate(

@@ -70,7 +70,9 @@ class Window:
         return np.ascontiguousarray(self.edges[:, ::EVERY, ::EVERY])
 
 
-def window_about(image: XrayImage, points: FloatArray, pixel_mm: float, margin_mm: float, blur_px: float, calm_mm: float = 0.0) -> Window | None:
+def window_about(
+    image: XrayImage, points: FloatArray, pixel_mm: float, margin_mm: float, blur_px: float, calm_mm: float = 0.0
+) -> Window | None:
     """The window about points (n, 3) mm and ``margin_mm`` more; ``None`` where the image shows nothing of them.
 
     Args:
