@@ -244,7 +244,7 @@ def _xray_summary(result: dict[str, Any]) -> str:
     angle, heights = result["widest_angle_deg"], result["heights_mm"]
     lines = [
         f"{result['level']} from {len(result['views'])} X-ray images {angle:.0f}° apart: {result['verdict'].upper()}, "
-        f"confidence {result['confidence']:.0%}",
+        f"confidence {int(100 * result['confidence'])} %",
         *(f"  - {reason}" for reason in result["reasons"]),
         f"rebuilt heights {heights['anterior']:.0f}/{heights['middle']:.0f}/{heights['posterior']:.0f} mm; "
         f"pedicles' walls ±{result['shape']['wall_sd_mm']:.1f} mm; points in {result['frame']}",

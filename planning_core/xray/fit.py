@@ -22,7 +22,7 @@ from planning_core.xray.fitting.chain import Chain, chain_of
 from planning_core.xray.fitting.climb import Summit, climb
 from planning_core.xray.fitting.confidence import Calibration, Signs, shipped
 from planning_core.xray.fitting.config import FitConfig
-from planning_core.xray.fitting.judge import disagreement_mm, next_view, precision, significance
+from planning_core.xray.fitting.judge import disagreement_mm, inverted, next_view, precision, significance
 from planning_core.xray.fitting.likeness import robust
 from planning_core.xray.fitting.prior import Prior, prior_of
 from planning_core.xray.fitting.starts import placed, shifted, turned, turns
@@ -33,7 +33,7 @@ from planning_core.xray.pair import check_views, meeting_point
 from planning_core.xray.reconstruction import XrayReconstruction, body_middle
 from planning_core.xray.refusals import XrayError
 
-NEARLY = 3.0
+NEARLY = 1.0
 """Summits whose posteriors' logarithms differ by less are both possible."""
 
 
@@ -92,6 +92,7 @@ class Findings:
         chain: the vertebra and its neighbours. rigid: the usual shape where it fits best. windows: the finest, about it.
         known: (p, p) precision of the chain's parameters. covariance: of the vertebra's own.
         likeness, significance: one per view. signs: what can be seen of it without the truth.
+        inverted: views that fit better with their grey turned round.
     """
 
     chain: Chain
@@ -102,10 +103,13 @@ class Findings:
     likeness: tuple[float, ...]
     significance: tuple[float, ...]
     signs: Signs
+    inverted: tuple[int, ...]
 
     def plain_doubts(self, config: FitConfig) -> list[str]:
         """What speaks against it by itself."""
         doubts, signs = [], self.signs
+        if self.inverted:
+            doubts.append(f"views {list(self.inverted)} fit better with their grey turned round")
         if signs.least_significance < config.least_significance:
             doubts.append(
                 f"view {int(np.argmin(self.significance))} is like the bone by {signs.least_significance:.1f} sigmas of chance "
@@ -157,7 +161,8 @@ def find(
         log_score=float(np.log1p(max(summits[0].score, 0.0))),
         deviation=prior.cost(best),
     )
-    return Findings(best, rigid.chain.shape, tuple(windows), known, covariance, likeness, beyond, signs)
+    turned_round = tuple(inverted(best, windows, config.search_mm))
+    return Findings(best, rigid.chain.shape, tuple(windows), known, covariance, likeness, beyond, signs, turned_round)
 
 
 def usual_chain(level: VertebraLevel, frame: str) -> Chain:

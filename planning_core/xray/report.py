@@ -188,7 +188,7 @@ def page(rebuilt: Rebuilt, plan: XrayPlan | None, drawn: list[Picture]) -> bytes
 
 def _sure(rebuilt: Rebuilt) -> str:
     found, planned = rebuilt.found, rebuilt.planned
-    rows = [["confidence that the model is good", f"{found.confidence:.0%}"]]
+    rows = [["confidence that the model is good", f"{int(100 * found.confidence)} %"]]
     if planned is not None:
         rows.append(["pedicles' walls, one sigma", f"{planned.wall_sd_mm:.1f} mm"])
     for c in rebuilt.checks:

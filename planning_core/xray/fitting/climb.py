@@ -19,7 +19,7 @@ DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-2, 1e-5, 1e4
 ARM_MM = 25.0
 """A turn moves a vertebra's outer parts by so much per radian."""
 FARTHEST_MM = 6.0
-SETTLED = 0.02
+SETTLED = 0.004
 """Gain of the logarithm of the posterior below which it is done."""
 LOOK_AGAIN = 5
 """Steps after which pixels are weighted anew."""

@@ -13,7 +13,7 @@ from planning_core.xray.fitting.climb import LEAST_REST, Summit, observations, p
 from planning_core.xray.fitting.config import FitConfig
 from planning_core.xray.fitting.likeness import compared_where, cosine, picture, view_step
 from planning_core.xray.fitting.prior import Prior
-from planning_core.xray.fitting.starts import placed, turned, turns
+from planning_core.xray.fitting.starts import matched, placed, turned, turns
 from planning_core.xray.fitting.window import Window, edges
 from planning_core.xray.geometry import PinholeView
 from planning_core.xray.reconstruction import NextView, vertex_slopes
@@ -54,6 +54,12 @@ def significance(chain: Chain, windows: Sequence[Window]) -> tuple[tuple[float, 
 def _likeness(chain: Chain, window: Window) -> float:
     bones = picture(window, chain.drawn())
     return cosine(window, bones, compared_where(window, bones))
+
+
+def inverted(chain: Chain, windows: Sequence[Window], reach_mm: float) -> list[int]:
+    """Views that the bones would lie on better, had their grey been turned round."""
+    found = [matched(chain, w, reach_mm / w.pixel_mm) for w in windows]
+    return [n for n, match in enumerate(found) if match.inverted > match.likeness]
 
 
 def disagreement_mm(summits: Sequence[Summit], within: float) -> float:

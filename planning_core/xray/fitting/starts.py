@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import attrs
 import numpy as np
 import scipy.fft
 from scipy.spatial.transform import Rotation
@@ -43,13 +44,27 @@ def shifted(chain: Chain, windows: Sequence[Window], reach_mm: float) -> Chain:
     """
     middle = chain.middle
     slopes = [w.view.project_slope(middle) for w in windows]
-    wanted = [best_shift(chain, w, reach_mm / w.pixel_mm) for w in windows]
+    wanted = [matched(chain, w, reach_mm / w.pixel_mm).shift for w in windows]
     away = np.linalg.lstsq(np.vstack(slopes), np.concatenate(wanted), rcond=1e-3)[0]
     return placed(chain, middle + away)
 
 
-def best_shift(chain: Chain, window: Window, reach_px: float) -> FloatArray:
-    """(2,) rows and columns by which the drawn bones lie best on the picture; whole pixels, found by Fourier transforms.
+@attrs.frozen(eq=False)
+class Match:
+    """How drawn bones lie best on a picture.
+
+    Args:
+        shift: (2,) whole rows and columns. likeness: there.
+        inverted: the largest anywhere near, with the picture's grey turned round.
+    """
+
+    shift: FloatArray
+    likeness: float
+    inverted: float
+
+
+def matched(chain: Chain, window: Window, reach_px: float) -> Match:
+    """Where within so many pixels the drawn bones lie best on the picture, found by Fourier transforms.
 
     The sum over pixels under the bones' outline is normalised by what the picture shows there (Lewis 1995).
     """
@@ -66,5 +81,6 @@ def best_shift(chain: Chain, window: Window, reach_px: float) -> FloatArray:
     score = together / np.sqrt(np.maximum(energy, 0.05 * energy.max()) + 1e-12)
     rows, columns = (np.rint(scipy.fft.fftfreq(n, 1 / n)) for n in size)
     far = np.hypot(rows[:, None], columns[None, :])
+    near = np.where(far <= reach_px, score, 0.0)
     row, column = np.unravel_index(int(np.where(far <= reach_px, score, -np.inf).argmax()), score.shape)
-    return np.array([rows[row], columns[column]])
+    return Match(np.array([rows[row], columns[column]]), float(near.max()), float(-near.min()))

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.ros2.pkp_console.browser import DESK, TABLET, signed_in
+from benchmarks.page import DESK
+from tests.ros2.pkp_console.browser import TABLET, signed_in
 from tests.ros2.pkp_console.played import played
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.ros]

@@ -59,6 +59,7 @@ def test_what_does_not_belong_to_x_rays_is_refused(folder, tmp_path):
         reconstruct_xrays(job(folder, case_path=""), lambda stage: None)
 
 
+@pytest.mark.slow
 def test_the_answer_names_the_sealed_file_and_its_hash(folder, monkeypatch):
     import planning_core.xray.fit
 

@@ -74,7 +74,7 @@ export function xrayPage(shell: Shell, id: string): () => void {
       h("label", { class: "check" }, t("replan.level"), level),
       h("fieldset", { class: "row points" }, h("legend", { class: "soft small" }, t("xray.pointing")), points),
       h("button", { type: "button", class: "quiet", onclick: () => pictures.forEach((p) => p.clear()) }, t("xray.clear")),
-      h("button", { type: "button", "aria-pressed": near, onclick: (e: Event) => zoom(e.currentTarget as HTMLElement) }, t("xray.near")),
+      h("button", { type: "button", "aria-pressed": String(near), onclick: (e: Event) => zoom(e.currentTarget as HTMLElement) }, t("xray.near")),
       h("button", { type: "button", class: "main", disabled: me()!.role === "viewer", onclick: () => void plan(level.value) }, t("xray.plan")),
       h("span", { class: "soft" }, t("xray.angle", { n: number(shown.angle_deg, 0) })),
     );
@@ -96,7 +96,7 @@ export function xrayPage(shell: Shell, id: string): () => void {
   function told(shown: Shown): (Node | string | null)[] {
     const { result, plan } = shown;
     if (!result) return [h("p", { class: "soft" }, t("xray.unplanned"))];
-    const sure = h("p", null, t("xray.confidence", { n: number(100 * result.confidence, 0) }));
+    const sure = h("p", null, t("xray.confidence", { n: Math.floor(100 * result.confidence) }));
     const next = h("p", null, h("strong", null, t("xray.next")), " ", result.next_view ? said(result.next_view) : t("xray.next_none"));
     if (!plan) return [h("div", { class: "row" }, h("span", { class: "verdict refuse" }, t("xray.no_plan")), h("strong", null, result.level)), h("p", null, t("xray.no_plan_lead")), h("ul", null, result.doubts.map((d) => h("li", { class: "problem" }, d))), sure, next];
     return [
