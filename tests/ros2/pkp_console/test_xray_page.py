@@ -10,7 +10,8 @@ import pytest
 
 from tests.planning_core.xray.rebuilding import clicks_on, rebuilt, views
 from tests.planning_core.xray.shots import write_shots
-from tests.ros2.pkp_console.browser import LONG_MS, opened_browser, signed_in, with_pins
+from benchmarks.page import LONG_MS, with_pins
+from tests.ros2.pkp_console.browser import opened_browser, signed_in
 
 ROOT = Path(__file__).resolve().parents[3]
 FOUND = rebuilt(place=(0.0, 0.0, 0.0))
@@ -23,7 +24,7 @@ def cases(tmp_path):
     for name in ("fastapi", "argon2"):
         pytest.importorskip(name)
     folder = tmp_path / "cases"
-    with_pins(folder, "operator")
+    with_pins(folder, "operator", "operator")
     return folder
 
 
