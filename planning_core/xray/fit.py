@@ -124,7 +124,8 @@ class Findings:
             )
         if self.collapse_differs > config.most_collapse:
             doubts.append(
-                f"whether the body has collapsed is open: results that fit alike differ by {self.collapse_differs:.0%} of its height"
+                "whether the body has collapsed is open: results that fit alike differ by "
+                f"{self.collapse_differs:.0%} of its height"
             )
         extreme = float(np.abs(self.chain.shape.weights).max(initial=0.0))
         if extreme > config.most_weight:
