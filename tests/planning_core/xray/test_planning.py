@@ -14,7 +14,8 @@ import planning_core.xray.fit
 import planning_core.xray.planning
 from planning_core.case.folder import Case, OtherInputError
 from planning_core.case.record import TamperedPlanError
-from planning_core.case.revisions import open_record
+from planning_core.case.revisions import NoPlanError, open_plan, open_record
+from planning_core.case.sealed import OtherSchemaError
 from planning_core.command import main
 from planning_core.xray.paths import plan_on_reconstruction
 from planning_core.xray.plan import XrayPlan
@@ -77,7 +78,11 @@ def test_a_plan_is_sealed_kept_and_found_again_unchanged(shots, fitted, tmp_path
     assert len(answer["checks"]) == 3
     plan = open_record(case, XrayPlan, answer["plan_hash"])
     assert plan == open_record(case, XrayPlan)
-    assert not (case / "plan.json").exists()  # what handles plans on CTs never meets it
+    with pytest.raises(NoPlanError):
+        open_plan(case)  # what handles plans on CTs does not see it,
+    shutil.copy(case / "xray_plan.json", tmp_path / "plan.json")
+    with pytest.raises(OtherSchemaError):
+        open_plan(tmp_path)  # nor does it take it under a plan's name
     for name in ("report.html", "report.png", "xray/a.png", "xray/b.png", "xray/overlays.json", "audit.jsonl"):
         assert (case / name).stat().st_size > 0
     lines = json.loads((case / "xray/overlays.json").read_text())
