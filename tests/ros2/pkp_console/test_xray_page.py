@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.page import LONG_MS, with_pins
 from tests.planning_core.xray.rebuilding import clicks_on, rebuilt, views
 from tests.planning_core.xray.shots import write_shots
-from benchmarks.page import LONG_MS, with_pins
 from tests.ros2.pkp_console.browser import opened_browser, signed_in
 
 ROOT = Path(__file__).resolve().parents[3]
