@@ -22,7 +22,7 @@ from planning_core.xray.fitting.chain import Chain, chain_of
 from planning_core.xray.fitting.climb import Summit, climb
 from planning_core.xray.fitting.confidence import Calibration, Signs, shipped
 from planning_core.xray.fitting.config import FitConfig
-from planning_core.xray.fitting.judge import disagreement_mm, inverted, next_view, precision, significance
+from planning_core.xray.fitting.judge import collapse_differs, disagreement_mm, inverted, next_view, precision, significance
 from planning_core.xray.fitting.likeness import robust
 from planning_core.xray.fitting.prior import Prior, prior_of
 from planning_core.xray.fitting.starts import placed, shifted, turned, turns
@@ -33,7 +33,7 @@ from planning_core.xray.pair import check_views, meeting_point
 from planning_core.xray.reconstruction import XrayReconstruction, body_middle
 from planning_core.xray.refusals import XrayError
 
-NEARLY = 1.0
+NEARLY = 1.5
 """Summits whose posteriors' logarithms differ by less are both possible."""
 
 
@@ -93,6 +93,7 @@ class Findings:
         known: (p, p) precision of the chain's parameters. covariance: of the vertebra's own.
         likeness, significance: one per view. signs: what can be seen of it without the truth.
         inverted: views that fit better with their grey turned round.
+        collapse_differs: share of height lost by which another result differs that fits about as well.
     """
 
     chain: Chain
@@ -104,6 +105,7 @@ class Findings:
     significance: tuple[float, ...]
     signs: Signs
     inverted: tuple[int, ...]
+    collapse_differs: float
 
     def plain_doubts(self, config: FitConfig) -> list[str]:
         """What speaks against it by itself."""
@@ -119,6 +121,11 @@ class Findings:
             doubts.append(
                 f"another pose fits nearly as well, "
                 f"{signs.disagreement_mm:.1f} mm away, {config.most_disagreement_mm} mm are allowed"
+            )
+        if self.collapse_differs > config.most_collapse:
+            doubts.append(
+                "whether the body has collapsed is open: results that fit alike differ by "
+                f"{self.collapse_differs:.0%} of its height"
             )
         extreme = float(np.abs(self.chain.shape.weights).max(initial=0.0))
         if extreme > config.most_weight:
@@ -161,8 +168,9 @@ def find(
         log_score=float(np.log1p(max(summits[0].score, 0.0))),
         deviation=prior.cost(best),
     )
+    differs = collapse_differs(summits, NEARLY)
     turned_round = tuple(inverted(best, windows, config.search_mm))
-    return Findings(best, rigid.chain.shape, tuple(windows), known, covariance, likeness, beyond, signs, turned_round)
+    return Findings(best, rigid.chain.shape, tuple(windows), known, covariance, likeness, beyond, signs, turned_round, differs)
 
 
 def usual_chain(level: VertebraLevel, frame: str) -> Chain:

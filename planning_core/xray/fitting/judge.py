@@ -73,6 +73,12 @@ def disagreement_mm(summits: Sequence[Summit], within: float) -> float:
     return max(away, default=0.0)
 
 
+def collapse_differs(summits: Sequence[Summit], within: float) -> float:
+    """Largest difference in the share of height lost, of any other summit nearly as high from the best one."""
+    lost = [float(s.chain.shape.fracture.sum()) for s in summits if summits[0].score - s.score < within]
+    return max(abs(one - lost[0]) for one in lost)
+
+
 def axis_slopes(shape: ShapeInstance) -> FloatArray:
     """(k + 10, 4, 3) mm: how the ends of both pedicles' axes move with the parameters."""
     return shape.model.pedicles.of(vertex_slopes(shape))
