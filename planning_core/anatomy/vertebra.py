@@ -103,7 +103,7 @@ class Vertebra:
 
     Args:
         level: its name.
-        ct_lps_from_vertebra: T_ct_lps_vertebra_<level>.
+        ct_lps_from_vertebra: T_ct_lps_vertebra_<level>; where rebuilt from X-rays it leads into their frame, maybe ``carm``.
         whole: signed distance of the outer surface, mm, in the vertebra's frame.
         body: signed distance of the body alone (processes, laminae, pedicles cut off at the posterior wall).
         passage: the vertebral canal at this level.

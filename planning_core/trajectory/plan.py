@@ -43,7 +43,8 @@ class Trajectory:
 
     Args:
         side: the pedicle it enters by. kind: how.
-        waypoints_lps_mm: (n, 3) ct_lps: entry on the bone's surface, (bend for a curved path), target.
+        waypoints_lps_mm: (n, 3) ct_lps: entry on the bone's surface, (bend for a curved path), target. On X-rays they are in the
+            views' frame, whose axes are L, P and S too.
         diameter_mm: outer diameter of the cannula.
         clearance_mm: least distance between the cannula's surface and the wall of the pedicle, over the pedicle.
             Extrapedicular paths have no wall around them: there the canal's.
