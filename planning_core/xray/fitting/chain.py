@@ -18,7 +18,7 @@ from planning_core.anatomy.shape_model.model import ShapeInstance, ShapeModel
 from planning_core.geometry import RigidTransform
 from planning_core.geometry.arrays import Float32Array, FloatArray
 from planning_core.xray.atlas.atlas import BoneAtlas, CarriedBone
-from planning_core.xray.reconstruction import SCALE, SHIFT, TURN, WEIGHTS, body_middle, moved
+from planning_core.xray.reconstruction import SCALE, WEIGHTS, body_middle, moved
 
 SIX = 6
 
@@ -169,6 +169,3 @@ def chain_of(
             neighbours.append(Neighbour(bone.points(w, s, np.zeros(3)), bone.mass, rotation, shift, np.zeros(SIX)))
     shape = ShapeInstance(model, pose, weights, scale)
     return Chain(shape, atlas.carried(model, level), weights, scale, tuple(neighbours))
-
-
-__all__ = ["SHIFT", "TURN", "Chain", "Drawn", "Neighbour", "chain_of"]

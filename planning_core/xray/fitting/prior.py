@@ -9,10 +9,10 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from planning_core.geometry.arrays import FloatArray
-from planning_core.xray.fitting.chain import SIX, Chain
+from planning_core.xray.fitting.chain import Chain
 from planning_core.xray.fitting.config import FitConfig
 from planning_core.xray.geometry import PinholeView
-from planning_core.xray.reconstruction import SCALE, SHIFT, TURN, WEIGHTS
+from planning_core.xray.reconstruction import SCALE, SHIFT, WEIGHTS
 
 FREE = 1e-6
 """Precision per mm² of what nothing is known about: keeps sums solvable."""
@@ -81,6 +81,3 @@ class Prior:
 def prior_of(chain: Chain, views: Sequence[PinholeView], clicks: Sequence[FloatArray], config: FitConfig) -> Prior:
     """The prior of a chain that stands as is usual."""
     return Prior(chain.shape.pose.rotation, tuple(views), tuple(clicks), config)
-
-
-__all__ = ["SIX", "TURN", "Prior", "prior_of"]
