@@ -26,12 +26,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks.xray_trials import LEVELS, Trial, scores, trials, usual_without
+from planning_core.anatomy.levels import USUAL_LEVELS, VertebraLevel
 from planning_core.xray.fit import Findings, find
 from planning_core.xray.fitting.confidence import GOOD_DICE, GOOD_HD95_MM, Calibration
 from planning_core.xray.fitting.config import FitConfig
 
 FITTING = Path(__file__).resolve().parent.parent / "planning_core/xray/fitting/confidence.json"
 Row = dict[str, Any]
+REGIONS = {"T1–T4": range(1, 5), "T5–T8": range(5, 9), "T9–T12": range(9, 13), "L1–L5": range(13, 18)}
+LOW = range(10, 18)
+"""T10 to L5: below what heart and lungs hide."""
 
 
 def measured(trial: Trial) -> Row | None:
@@ -99,29 +103,32 @@ def line(name: str, rows: Sequence[Row], prefix: str = "") -> str:
         return text + " | | | |"
     bad = [row for row in rows if not good(row)]
     caught = f"{sum(row['flagged'] for row in bad)}/{len(bad)}"
-    return text + f" {np.mean([row['flagged'] for row in rows]):.0%} | {caught} | {np.median([row['s'] for row in rows]):.1f} |"
+    return (
+        text
+        + f" {np.mean([row['flagged'] for row in rows]):.0%} | {caught} | {np.median([row['s'] for row in rows]):.1f} / {max(row['s'] for row in rows):.1f} |"
+    )
+
+
+def number_of(row: Row) -> int:
+    """Of its level, from T1 on."""
+    return USUAL_LEVELS.index(VertebraLevel(row["level"])) + 1
 
 
 def table(rows: Sequence[Row]) -> str:
     """All lines."""
-    sound = [row for row in rows if (not row["collapse"] and row["name"].split("/")[1] != "L1") or row["case"] != "verse012"]
-    sound = [row for row in sound if not row["collapse"]]
+    sound = [row for row in rows if not row["collapse"] and (row["case"], row["level"]) != ("verse012", "L1")]
     out = [
-        "| | n | Dice | median | surface Dice | HD95 mm | median | both paths in | where they fit (n) | flagged | bad caught | s |",
+        "| | n | Dice | median | surface Dice | HD95 mm | median | both paths in | where they fit (n) | flagged | bad caught | s, median / most |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, which in (("orthogonal", True), ("random", False)):
         some = [row for row in sound if row["orthogonal"] is which]
         kept = [row for row in some if not row.get("flagged", False)]
+        below = [row for row in some if number_of(row) in LOW]
         out += [line(name, some), line(f"{name}, not flagged", kept), line(f"{name}, correlation", some, "rigid_")]
-    for region, which_levels in (
-        ("T1–T4", range(1, 5)),
-        ("T5–T8", range(5, 9)),
-        ("T9–T12", range(9, 13)),
-        ("L1–L5", range(13, 18)),
-    ):
-        some = [row for row in sound if int(row["level"][1:]) + 12 * (row["level"][0] == "L") in which_levels]
-        out.append(line(region, some))
+        out += [line(f"{name}, T10–L5", below), line(f"{name}, T10–L5, correlation", below, "rigid_")]
+    for region, which_levels in REGIONS.items():
+        out.append(line(region, [row for row in sound if number_of(row) in which_levels]))
     out += [line(case, [row for row in sound if row["case"] == case]) for case in LEVELS]
     out.append(line("verse012 L1 (fractured)", [r for r in rows if r["case"] == "verse012" and r["level"] == "L1"]))
     out.append(line("collapsed", [r for r in rows if r["collapse"]]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,6 +14,8 @@ from planning_core.cement.products import find_product
 from planning_core.errors import InputError
 from planning_core.imaging.config import ImagingConfig
 from planning_core.trajectory.config import TrajectoryConfig
+
+Kind = TypeVar("Kind", bound=BaseModel)
 
 
 class ConfigurationError(InputError):
@@ -38,18 +41,36 @@ def load_configuration(path: Path | None, product: str | None = None) -> Configu
     Raises:
         ConfigurationError: unreadable, unknown keys or values out of range. UnknownProductError: no such cement.
     """
-    given: dict[str, dict[str, object]] = {}
-    if path is not None:
-        try:
-            given = json.loads(path.read_text())
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise ConfigurationError(f"{path.name} is no readable JSON: {error}", problems=[str(error)]) from error
+    given = given_in(path)
     if product is not None and isinstance(given, dict):
         given = {**given, "cement": {**given.get("cement", {}), "product": product}}
+    configuration = validated(Configuration, given)
+    find_product(configuration.cement.product)
+    return configuration
+
+
+def given_in(path: Path | None) -> Any:
+    """What a JSON file gives; nothing without one.
+
+    Raises:
+        ConfigurationError: unreadable.
+    """
+    if path is None:
+        return {}
     try:
-        configuration = Configuration.model_validate(given)
+        return json.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ConfigurationError(f"{path.name} is no readable JSON: {error}", problems=[str(error)]) from error
+
+
+def validated(kind: type[Kind], given: Any) -> Kind:
+    """A configuration of one kind: its defaults, changed by what is given.
+
+    Raises:
+        ConfigurationError: unknown keys or values out of range.
+    """
+    try:
+        return kind.model_validate(given)
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise ConfigurationError(f"configuration refused: {'; '.join(problems)}", problems=problems) from error
-    find_product(configuration.cement.product)
-    return configuration

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
 
 import attrs
 import numpy as np
@@ -16,30 +16,16 @@ STEP_MM = 0.8
 APPROACH_MM = 10.0
 
 
-class Judge(Protocol):
-    """How likely a path breaches; ``breach_probability`` where the bone's surface is known."""
-
-    def __call__(
-        self,
-        corridor: Corridor,
-        lines: Lines,
-        entry: FloatArray,
-        radius_mm: float,
-        guarded: bool,
-        budget: ErrorBudget,
-        samples: int,
-        seed: int,
-    ) -> BreachProbability:
-        """See ``breach_probability``."""
-        ...
-
-
 @attrs.frozen
 class BreachProbability:
     """Share of draws that breach, and the binomial standard error of that share."""
 
     value: float
     standard_error: float
+
+
+Judge = Callable[[Corridor, Lines, FloatArray, float, bool, ErrorBudget, int, int], BreachProbability]
+"""How likely a path breaches, asked as ``breach_probability`` is, which answers where the bone's surface is known."""
 
 
 def breach_probability(

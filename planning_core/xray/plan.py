@@ -105,14 +105,6 @@ class XrayPlan(SealedRecord):
     seed: int
     configuration: XrayConfiguration
 
-    @property
-    def by_side(self) -> dict[str, PathRecord]:
-        """The path that is meant for each side: the first, which the planner ranked best."""
-        chosen: dict[str, PathRecord] = {}
-        for path in self.paths:
-            chosen.setdefault(path.side, path)
-        return chosen
-
 
 def make_xray_plan(
     images: Sequence[XrayImage],

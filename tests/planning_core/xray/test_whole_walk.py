@@ -6,23 +6,21 @@ together.
 
 import json
 
-import attrs
 import numpy as np
 import pytest
 
 from benchmarks.raw_pedicle import RawBone
 from benchmarks.xray_paths import inside_pedicles, picture_points
-from hardware_sim.carm.xray_dicom import write_xa
 from planning_core.anatomy.label_file import LabelFileSegmenter
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.modelling import model_spine
 from planning_core.anatomy.vertebra import Side
 from planning_core.command import main
 from planning_core.geometry import RigidTransform
-from planning_core.imaging.drr.acquisition import FLUOROSCOPY, Materials, acquire
 from planning_core.imaging.ingest import load_ct
 from planning_core.xray.triangulation import PicturePoint
 from tests.data import VERSE012_CT, VERSE012_MASK, shared_data
+from tests.planning_core.xray.patient_shots import write_ct_shots
 from tests.planning_core.xray.rebuilding import views
 
 L2 = VertebraLevel.L2
@@ -36,12 +34,9 @@ def shot(tmp_path_factory):
     vertebra = model_spine(segmentation, None, [L2]).vertebrae[L2]
     middle = picture_points(vertebra)[PicturePoint.BODY]
     carm_from_ct = RigidTransform.from_parts("carm", "ct_lps", np.eye(3), np.array([8.0, -6.0, 5.0]) - middle)
-    patient, rng = Materials.of(ct, FLUOROSCOPY), np.random.default_rng(3)
-    paths, words = [], []
-    for n, view in enumerate(views()):
-        image = acquire(patient, view.seen_from(carm_from_ct), FLUOROSCOPY.model_copy(update={"seed": n}))
-        paths.append(folder / f"{'ab'[n]}.dcm")
-        write_xa(attrs.evolve(image, view=view), paths[-1], 5)
+    seen, rng, words = views(), np.random.default_rng(3), []
+    paths = write_ct_shots(folder, ct, carm_from_ct, seen)
+    for n, view in enumerate(seen):
         row, column = view.project(carm_from_ct.apply(middle)) + rng.normal(0, 1.5, 2)
         words += ["--click", f"{'ab'[n]}:{row:.1f},{column:.1f}"]
     return paths, words, carm_from_ct, vertebra, RawBone.of(segmentation, L2)

@@ -56,11 +56,6 @@ class Playback:
         self._at, self._braking_s = 0.0, -1.0
 
     @property
-    def left(self) -> float:
-        """Share of the route still to go."""
-        return 1.0 - self._at / max(1, len(self.rows) - 1)
-
-    @property
     def done(self) -> bool:
         """At its end, or braked to rest."""
         return self._at >= len(self.rows) - 1 or self._braking_s >= self.BRAKE_S
