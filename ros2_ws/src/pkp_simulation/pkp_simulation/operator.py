@@ -16,6 +16,7 @@ from pkp_supervisor.workflow import signature
 from rclpy.action import ActionClient
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from scipy.spatial.distance import pdist
 
 from planning_core.errors import PkpError
 
@@ -42,6 +43,20 @@ class NoAnswerError(PkpError):
     """Nobody answered in time. Carries ``asked`` and ``timeout_s``."""
 
     code = "no_answer"
+
+
+def motion_mm(stamps_s: np.ndarray, places_mm: np.ndarray, parts: int = 5) -> float:
+    """How far something seen with noise moved: between the mean places of equal parts of the time, the largest distance.
+
+    The span of single sightings would grow with their number, and judge a quick camera harder than a slow one.
+
+    Args:
+        stamps_s: (n,) ascending. places_mm: (n, 3).
+    """
+    edges = np.linspace(stamps_s[0], stamps_s[-1], parts + 1)[1:-1]
+    pieces = np.split(places_mm, np.searchsorted(stamps_s, edges))
+    means = np.array([piece.mean(axis=0) for piece in pieces if len(piece)])
+    return float(pdist(means).max(initial=0.0))
 
 
 class Operator:
@@ -184,8 +199,8 @@ class Operator:
         assert self.verification is not None
         return self.verification
 
-    def until_still(self, timeout_s: float, seconds: float = 1.5, within_mm: float = 0.3) -> None:
-        """Until the patient reference has stayed within a few tenths of a millimetre for a while: the breath is held."""
+    def until_still(self, timeout_s: float, seconds: float = 1.5, within_mm: float = 0.15) -> None:
+        """Until the patient reference has moved by less than this for a while: the breath is held."""
         places: deque[tuple[float, np.ndarray]] = deque()
 
         def still() -> bool:
@@ -196,8 +211,10 @@ class Operator:
                 places.append((stamp_s, place))
             while places[-1][0] - places[0][0] > seconds:
                 places.popleft()
-            spread = np.linalg.norm(np.ptp([p for _, p in places], axis=0))
-            return len(places) > 1 and places[-1][0] - places[0][0] > 0.8 * seconds and bool(spread < within_mm)
+            stamps_s = np.array([stamp for stamp, _ in places])
+            if np.ptp(stamps_s) < 0.8 * seconds:
+                return False
+            return motion_mm(stamps_s, np.array([place for _, place in places])) < within_mm
 
         tools = self._node.create_subscription(msg.ToolPoseArray, names.TOOLS, self._on_tools, 1)
         try:
