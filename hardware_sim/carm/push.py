@@ -43,6 +43,7 @@ def push(folder: Path, host: str, port: int, title: str, called: str, abort_afte
     if not association.is_established:
         how = "rejected us" if association.is_rejected else "did not answer"
         raise PushFailedError(f"{called} at {host}:{port} {how}", instances=0, status=None)
+    _leave_answers_to_the_asker(association)
     taken = 0
     try:
         for file in sorted(folder.iterdir()):
@@ -61,6 +62,13 @@ def push(folder: Path, host: str, port: int, title: str, called: str, abort_afte
         if association.is_established:
             association.abort()
     return taken
+
+
+def _leave_answers_to_the_asker(association: Any) -> None:
+    """The association's own thread looks for requests of the peer without waiting. It sometimes runs on while it is taken for
+    paused (pynetdicom 3.0), and then throws away the answer that ``send_c_store`` waits for. A receiver requests nothing."""
+    take = association.dimse.get_msg
+    association.dimse.get_msg = lambda block=False: take(block=True) if block else (None, None)
 
 
 def _at_once(event: Any) -> None:

@@ -1,3 +1,6 @@
+import threading
+import time
+
 import numpy as np
 import pytest
 
@@ -46,6 +49,33 @@ def test_every_instance_arrives_in_order(archive, series):
     assert push(series, "127.0.0.1", port, "CARM", "ARCHIVE") == 12
     assert [int(d.InstanceNumber) for d in sent] == list(range(1, 13))
     assert (sent[3].pixel_array == np.arange(192, 256).reshape(8, 8)).all()
+
+
+def test_no_answer_is_lost_when_the_association_s_thread_wakes_late(archive, series, monkeypatch):
+    """Its thread is descheduled just after it passed the place where it can be paused, until the answer is there."""
+
+    class Late(threading.Event):
+        def wait(self, timeout=None):
+            passed = super().wait(timeout)
+            until = time.monotonic() + 0.3
+            while association.dimse.msg_queue.empty() and time.monotonic() < until:
+                time.sleep(0.001)
+            return passed
+
+    def associate(ae, *given, **named):
+        nonlocal association
+        association = plain(ae, *given, **named)
+        late = Late()
+        late.set()
+        association._reactor_checkpoint = late
+        return association
+
+    association, plain = None, AE.associate
+    monkeypatch.setattr(AE, "associate", associate)
+    monkeypatch.setattr("hardware_sim.carm.push.SILENCE_S", 3.0)
+    port, sent, _ended, _ = archive
+    assert push(series, "127.0.0.1", port, "CARM", "ARCHIVE") == 12
+    assert len(sent) == 12
 
 
 def test_an_abort_half_way(archive, series):
