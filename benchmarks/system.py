@@ -4,7 +4,8 @@
 
 Every other seed treats a made-up patient (its level, fracture and anatomy from the seed), the others a real case in turn: the
 cases given, or those planned once from the shared CTs. Real middleware, processes and serial protocols; simulated at the far
-end of the wire. Errors are the simulator's truth against the plan at the moment the pin goes in, registration included.
+end of the wire. Errors are the simulator's truth against the plan at the moment the pin goes in, registration included. A run that
+was broken off goes on with the same ``--out``: seeds that it holds are not run again.
 
 Must reach: true tip error at entry and target median <= 0.5 mm, 95 % <= 0.8 mm, every verified one < 1 mm; registration's error
 within its predicted 95 % bound in >= 93 %; delivered within 2 % or 0.05 ml; one procedure in <= 90 s.
@@ -105,14 +106,18 @@ def main() -> int:
     parser.add_argument("--procedures", type=int, default=100)
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--cases", type=Path, nargs="*")
-    parser.add_argument("--out", type=Path, help="a line of JSON for each procedure")
+    parser.add_argument("--out", type=Path, help="a line of JSON for each procedure; what it holds is kept")
     given = parser.parse_args()
     console = Console(width=110)
     with tempfile.TemporaryDirectory() as temporary:
         cases = given.cases if given.cases is not None else planned_cases(Path(temporary) / "cases")
-        runs = []
+        kept = given.out.read_text().splitlines() if given.out is not None and given.out.is_file() else []
+        runs = [json.loads(line) for line in kept]
+        seeds = {run["seed"] for run in runs}
         for number in range(given.procedures):
             seed = given.first + number
+            if seed in seeds:
+                continue
             case = cases[(number // 2) % len(cases)] if cases and number % 2 else None
             run = procedure(seed, case, Path(temporary) / f"run{seed}")
             runs.append(run)

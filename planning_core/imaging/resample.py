@@ -42,10 +42,12 @@ def coarsen(ct: CtVolume, spacing_mm: float) -> CoarseCt:
     factors = np.minimum(factors, ct.hu.shape)
     counts = np.array(ct.hu.shape) // factors
     hu: NDArray[Any] = ct.hu[tuple(slice(0, int(n * f)) for n, f in zip(counts, factors, strict=True))]
-    for axis in (2, 1, 0):
-        if factors[axis] > 1:
-            split = (*hu.shape[:axis], counts[axis], factors[axis], *hu.shape[axis + 1 :])
-            hu = hu.reshape(split).mean(axis=axis + 1, dtype=np.float32)
+    for axis, factor in enumerate(factors):  # whole slices first: they lie together in memory
+        parts = [hu[(slice(None),) * axis + (slice(first, None, factor),)] for first in range(factor)]
+        hu = parts[0].astype(np.float32)
+        for part in parts[1:]:
+            hu += part
+    hu /= np.float32(factors.prod())  # the sums above are whole numbers, and exact
     grid = Grid(
         counts,
         ct.grid.spacing_mm * factors[::-1],
@@ -53,7 +55,7 @@ def coarsen(ct: CtVolume, spacing_mm: float) -> CoarseCt:
         ct.grid.direction,
         ct.grid.frame,
     )
-    return CoarseCt(np.asarray(hu, dtype=np.float32), grid)
+    return CoarseCt(hu, grid)
 
 
 class Scales:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import numpy as np
 import scipy.ndimage as ndi
+from numpy.typing import NDArray
 
 from planning_core.geometry import Grid
 from planning_core.geometry.arrays import FloatArray, frozen_float64, frozen_vector
@@ -67,24 +70,28 @@ def find_beads(ct: CtVolume, diameter_mm: float, config: BeadConfig | None = Non
         TooMuchMetalError: more pieces than ``config.max_metal``.
     """
     config = config or BeadConfig()
-    metal = ct.hu > config.metal_hu
-    labels, count = np.zeros(metal.shape, np.int32), 0
-    if metal.any():
-        around = ndi.find_objects(metal.view(np.int8))[0]  # the rest of a large volume need not be looked through
-        count = ndi.label(metal[around], structure=np.ones((3, 3, 3)), output=labels[around])
-    boxes = ndi.find_objects(labels)
+    brightest = ct.hu.max(axis=(1, 2))
+    labels, count, corner = np.zeros(ct.hu.shape, np.int32), 0, np.zeros(3, int)
+    boxes: list[Any] = []
+    inside = labels
+    if brightest.max() > config.metal_hu:
+        around = _box_of_metal(ct, brightest, config)  # the rest of a large volume need not be looked through
+        corner, inside = np.array([s.start for s in around]), labels[around]
+        count = ndi.label(ct.hu[around] > config.metal_hu, structure=np.ones((3, 3, 3)), output=inside)
+        boxes = ndi.find_objects(inside)
     if count > config.max_metal:
         raise TooMuchMetalError(
             f"{count} pieces of metal are in the scan, at most {config.max_metal} are looked at",
             found=count,
             limit=config.max_metal,
         )
-    top = int(ct.hu.max()) if count else 0
-    saturation = float(top) if count and int((ct.hu == top).sum()) >= SATURATED_VOXELS else float("inf")
+    top = int(brightest.max())
+    saturated = sum(int((ct.hu[k] == top).sum()) for k in np.flatnonzero(brightest == top))
+    saturation = float(top) if count and saturated >= SATURATED_VOXELS else float("inf")
     beads: list[Bead] = []
     others: list[OtherMetal] = []
     for number, box in enumerate(boxes, start=1):
-        index = np.argwhere(labels[box] == number) + [s.start for s in box]
+        index = np.argwhere(inside[box] == number) + [s.start for s in box] + corner
         points = ct.grid.points(index)
         weight = np.minimum(ct.hu[tuple(index.T)].astype(np.float64), saturation) - config.metal_hu + 1.0
         middle = np.average(points, axis=0, weights=weight)
@@ -99,6 +106,14 @@ def find_beads(ct: CtVolume, diameter_mm: float, config: BeadConfig | None = Non
         else:
             beads.append(_bead(fit, ct.grid, config))
     return BeadSearch(tuple(beads), tuple(others))
+
+
+def _box_of_metal(ct: CtVolume, brightest: NDArray[np.int16], config: BeadConfig) -> tuple[slice, slice, slice]:
+    """The voxels k, j, i around all metal."""
+    slices = np.flatnonzero(brightest > config.metal_hu)
+    slab = slice(int(slices[0]), int(slices[-1]) + 1)
+    _, rows, columns = ndi.find_objects((ct.hu[slab] > config.metal_hu).view(np.int8))[0]
+    return slab, rows, columns
 
 
 def _unlike(points: FloatArray, weight: FloatArray, grid: Grid, diameter_mm: float, config: BeadConfig) -> str | None:

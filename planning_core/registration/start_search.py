@@ -226,9 +226,11 @@ class _Search:
     """One scan, transformed once; templates are laid over it by correlation."""
 
     def __init__(self, image: Float32Array, seen: BoolArray, reach: int) -> None:
-        self._reach, self._shape = reach, image.shape
+        self._shape = image.shape
         self._size = tuple(scipy.fft.next_fast_len(n + 2 * reach + 1, real=True) for n in image.shape)
-        self._image, self._square, self._seen = (self._forward(a) for a in (image, image**2, seen.astype(np.float32)))
+        # the template's middle lies ``reach`` voxels into its cube, and so does the image's first voxel into its own
+        before = [np.pad(a, [(reach, 0)] * 3) for a in (image, image**2, seen.astype(np.float32))]
+        self._image, self._square, self._seen = (self._forward(a) for a in before)
 
     def correlate(self, template: Float32Array, mask: Float32Array, min_in_view: float) -> tuple[Float32Array, float]:
         """(nk, nj, ni) normalised correlation with the template's middle at each voxel, and the largest share seen.
@@ -252,9 +254,7 @@ class _Search:
 
     def _back(self, scene: NDArray[np.complex64], laid: NDArray[np.complex64]) -> Float32Array:
         full = scipy.fft.irfftn(scene * np.conj(laid), self._size)
-        # the template's middle lies ``reach`` voxels into its cube
-        rolled = np.roll(full, (self._reach,) * 3, axis=(0, 1, 2))
-        return np.asarray(rolled[tuple(slice(0, n) for n in self._shape)])
+        return np.asarray(full[tuple(slice(0, n) for n in self._shape)])
 
 
 def _peaks(
