@@ -235,7 +235,7 @@ class _Search:
     def correlate(self, template: Float32Array, mask: Float32Array, min_in_view: float) -> tuple[Float32Array, float]:
         """(nk, nj, ni) normalised correlation with the template's middle at each voxel, and the largest share seen.
 
-        Unseen voxels were set to nought with the mean taken over what is seen: a place that shows too little gets -1.
+        Taken over what is seen; a place that shows too little gets -1. Never beyond 1, in even grey beside the edge neither.
         """
         over, laid = self._forward(mask), self._forward(template)
         count = self._back(self._seen, over)
@@ -244,9 +244,10 @@ class _Search:
         count = np.maximum(count, 1.0)
         mean = self._back(self._image, over) / count
         variance = np.maximum(self._back(self._square, over) / count - mean**2, 25.0)
-        # the template's sum is nought, so the image's mean drops out (but for unseen voxels, at most a tenth)
         norm = np.sqrt(variance * float((template**2).sum()) * count)
-        score = np.where(valid, self._back(self._image, laid) / norm, -1.0)
+        # the template's sum is nought, but not that of its part within the scan
+        alike = self._back(self._image, laid) - mean * self._back(self._seen, laid)
+        score = np.where(valid, alike / norm, -1.0)
         return score.astype(np.float32), float(share.max())
 
     def _forward(self, values: NDArray[np.float32]) -> NDArray[np.complex64]:
