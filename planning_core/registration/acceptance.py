@@ -22,11 +22,13 @@ class CheckPoint:
     Args:
         ct_lps_mm: (3,) in the CT. reference_mm: (3,) as the probe found it, in ``patient_ref``.
         covariance: (3, 3) mm² of both together, in ``patient_ref``.
+        touched_lps_mm: (k, 3) in the CT where it was touched, if not at the point itself.
     """
 
     ct_lps_mm: FloatArray = attrs.field(converter=frozen_vector)
     reference_mm: FloatArray = attrs.field(converter=frozen_vector)
     covariance: FloatArray = attrs.field(converter=point_covariance)
+    touched_lps_mm: FloatArray | None = None
 
 
 @attrs.frozen
@@ -144,7 +146,8 @@ def _check(
     far = float(np.linalg.norm(check.ct_lps_mm - target))
     if far > config.max_check_distance_mm:
         against.append(f"the check point is {far:.0f} mm from the target, at most {config.max_check_distance_mm:g} mm tell of it")
-    near = float(np.linalg.norm(registration.fit.src_mm - check.ct_lps_mm, axis=1).min())
+    touched = check.ct_lps_mm[None] if check.touched_lps_mm is None else check.touched_lps_mm
+    near = float(np.linalg.norm(registration.fit.src_mm[:, None] - touched, axis=2).min())
     apart = config.min_independent_touch_mm if registration.method == SURFACE else config.min_independent_mm
     if near < apart:
         against.append(f"the check point lies {near:.1f} mm from a point of the fit: it is not independent")

@@ -82,6 +82,22 @@ class SurfaceConfig(BaseModel):
     min_points: int = Field(12, ge=6)
 
 
+class ExposedConfig(BaseModel):
+    """A vertebra laid bare and touched all over."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    touches: int = Field(100, ge=12, le=400, description="of the bone; 60 seldom hold the target to a millimetre (95 %)")
+    frames: int = Field(12, ge=10, le=1000, description="camera frames that each is held for: their number averages the rest")
+    tips_mm: float = Field(
+        8.0, gt=0, description="rms of the three tips about the model's: a tip is a matter of opinion (assumed)"
+    )
+    apart_mm: float = Field(3.0, gt=0, description="a touch nearer than this to another tells nothing new (assumed)")
+    off_mm: float = Field(8.0, gt=0, description="a touch further off the bone than this is not meant as one of it (assumed)")
+    point_error_mm: float = Field(0.5, gt=0, description="assumed sigma of the bone's surface: mask, cartilage")
+    grip: float = Field(0.35, gt=0, lt=1, description="how unlike the faces of the three check places are; a corner's has 1")
+
+
 class CarryConfig(BaseModel):
     """One vertebra between two scans."""
 
@@ -144,4 +160,5 @@ class RegistrationConfig(BaseModel):
     surface: SurfaceConfig = Field(default_factory=SurfaceConfig)
     carry: CarryConfig = Field(default_factory=CarryConfig)
     fiducials: FiducialConfig = Field(default_factory=FiducialConfig)
+    exposed: ExposedConfig = Field(default_factory=ExposedConfig)
     acceptance: AcceptanceConfig = Field(default_factory=AcceptanceConfig)

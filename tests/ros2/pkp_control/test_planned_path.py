@@ -44,11 +44,12 @@ def test_entry_and_target_lie_on_the_tips_axis_at_the_distances_it_names(entry, 
     tip = goal.patient_from_tip
     np.testing.assert_allclose(tip.apply([0.0, 0.0, goal.entry_mm]), at.apply(np.array(entry)), atol=1e-6)
     np.testing.assert_allclose(tip.apply([0.0, 0.0, goal.target_mm]), at.apply(np.array(target)), atol=1e-6)
-    assert goal.entry_mm == 45.0 + 10.0
+    assert goal.entry_mm == 45.0 + GuideConfig().skin_clearance_mm
 
 
 def test_unknown_skin_takes_the_configured_distance():
-    assert planned_goal(PLAN, "right", registration(), GuideConfig(unknown_skin_mm=70.0)).entry_mm == 80.0
+    guide = GuideConfig(unknown_skin_mm=70.0, skin_clearance_mm=12.0)
+    assert planned_goal(PLAN, "right", registration(), guide).entry_mm == 82.0
 
 
 def test_refusals_have_names():

@@ -1,6 +1,7 @@
 """The registration node over real middleware, with a camera made up from a known truth and scans of a simulated C-arm."""
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -8,12 +9,15 @@ from scipy.spatial.transform import Rotation
 
 from planning_core.geometry import RigidTransform
 from planning_core.imaging.ingest import load_ct
+from planning_core.registration.carry import surface_points
+from planning_core.registration.config import CarryConfig
+from planning_core.registration.exposed import grip, tips
 from tests.planning_core.registration.strategies import jittered
 from tests.ros2.pkp_navigation.planned import LEVEL
 from tests.ros2.running import need_ros, ros_node, until
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
-DEADLINE_S = 90.0
+DEADLINE_S = 180.0
 
 
 class Camera:
@@ -255,6 +259,54 @@ def test_balls_on_the_skin_touched_in_any_order_register_without_a_plate(world, 
     assert world.do(world.goals(plan=world.plan, method="points", scan=str(truth.planning_ct))).error_code == "no_fiducials"
 
 
+def test_a_vertebra_laid_bare_and_touched_registers_without_any_scan(world, truth):
+    from pkp_navigation.examine_scan import planned_vertebra
+
+    bone = planned_vertebra(truth.case, truth.plan)
+    points = surface_points(bone.whole, CarryConfig(points=100_000))
+    arch = points[points[:, 1] > float(bone.wall[0]) + 8]
+    scan_from_bone = (
+        RigidTransform("ct_lps", "patient", truth.truth.ct_from_patient.matrix).matrix @ bone.ct_lps_from_vertebra.matrix
+    )
+    touched = far_apart(arch)
+    places, plan_tips, faces = iter(touched[:100]), iter(tips(bone).values()), iter(looking_three_ways(touched[100:150], bone))
+
+    def hold(bone_mm):
+        world.camera.touching = True
+        world.camera.held_lps_mm = scan_from_bone[:3, :3] @ bone_mm + scan_from_bone[:3, 3]
+
+    def at_stage(stage):
+        if stage.endswith("process's tip"):
+            hold(bone.ct_lps_from_vertebra.inverse().apply(next(plan_tips)))
+        elif stage.startswith("touch the bone"):
+            hold(next(places))
+        elif stage.startswith("touch the check point"):
+            hold(next(faces))
+
+    try:
+        result = world.do(world.goals(plan=world.plan, method="surface", timeout=170.0), at_stage)
+    finally:
+        world.camera.touching, world.camera.held_lps_mm = False, truth.bead_lps_mm
+    assert (result.error_code, result.error_msg) == ("", "")
+    found = result.registration
+    assert (found.method, found.fiducials_used + found.fiducials_rejected) == ("surface", 100)
+
+
+def far_apart(points, least_mm=3.2):
+    """Places in an even draw, none near another."""
+    kept = []
+    for point in points[np.random.default_rng(3).permutation(len(points))]:
+        if all(np.linalg.norm(point - k) > least_mm for k in kept):
+            kept.append(point)
+    return kept
+
+
+def looking_three_ways(points, bone):
+    ways = [bone.whole.gradient_at(p, 0.7) for p in points]
+    three = max(combinations(range(len(points)), 3), key=lambda some: grip([ways[n] / np.linalg.norm(ways[n]) for n in some]))
+    return [points[n] for n in three]
+
+
 def test_a_stale_scan_another_scan_another_plan_and_another_method_are_refused_by_name(world, truth):
     assert world.register(truth.scan, ago_s=60.0).error_code == "stale_scan"
     assert world.register(truth.scan, scan_sha256="a" * 64).error_code == "other_scan"
@@ -263,7 +315,8 @@ def test_a_stale_scan_another_scan_another_plan_and_another_method_are_refused_b
         assert world.register(truth.scan).error_code == "no_plan"
     finally:
         world.plan.plan_hash = truth.plan.plan_hash
-    assert world.do(world.goals(plan=world.plan, method="surface")).error_code == "method_not_here"
+    assert world.do(world.goals(plan=world.plan, method="by eye")).error_code == "method_not_here"
+    assert world.do(world.goals(plan=world.plan, method="surface", scan=str(truth.scan))).error_code == "unused_scan"
 
 
 def _ns(stamp):

@@ -24,7 +24,9 @@ class ArmConfig(BaseModel):
         description="sides of the patient's box, m; so wide is a prone back level (assumed)",
     )
     patient_top_from_plan: bool = Field(True, description="the box's top is put to the skin on the path, where the plan knows it")
-    skin_clearance_mm: float = Field(10.0, ge=0, le=50, description="guide's mouth to the skin (assumed)")
+    skin_clearance_mm: float = Field(
+        GuideConfig().skin_clearance_mm, ge=0, le=50, description="guide's mouth to the skin (assumed)"
+    )
     unknown_skin_mm: float = Field(60.0, gt=0, le=250, description="skin to entry where the CT does not show it (assumed)")
     reach_mm: float = Field(160.0, gt=0, le=400, description="pin beyond the guide's mouth (assumed)")
     standoff_mm: float = Field(60.0, ge=10, le=200, description="where the straight way begins and a withdrawal ends (assumed)")

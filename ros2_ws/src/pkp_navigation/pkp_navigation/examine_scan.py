@@ -1,4 +1,7 @@
-"""What the worker does with the scan: the plate's beads or balls on the skin, the plan carried to it, the check bead. No ROS."""
+"""What the worker does with a scan: the plate's beads or balls on the skin, the plan carried to it, the check bead. No ROS.
+
+Where the bone itself is touched there is no scan, and the plan's own vertebra is all that is needed.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +54,16 @@ class CaseWithoutVertebraError(InputError):
     code = "case_without_vertebra"
 
 
+PLATE, POINTS, SURFACE = "plate", "points", "surface"
+"""Methods of registration: the plate in the scan, balls on the skin touched, the bone laid bare touched."""
+
+
+class UnusedScanError(InputError):
+    """A scan was named for a method that uses none: the bone is touched as the plan's own CT shows it."""
+
+    code = "unused_scan"
+
+
 @attrs.frozen
 class ScanJob:
     """What is to be looked at.
@@ -58,7 +71,7 @@ class ScanJob:
     Args:
         scan, scan_sha256: the scan in the room; the hash may be empty. case_path: of the plan.
         planning_ct, planning_ct_sha256: what was ingested for planning; empty where nothing was. plate: file; empty: the ruler.
-        touched: balls on the skin are touched one by one, there is no plate.
+        method: see ``PLATE``.
     """
 
     scan: str
@@ -69,7 +82,7 @@ class ScanJob:
     planning_ct_sha256: str = ""
     plate: str = ""
     check_bead: CheckBeadConfig = attrs.field(factory=CheckBeadConfig)
-    touched: bool = False
+    method: str = PLATE
 
 
 @attrs.frozen(eq=False)
@@ -77,18 +90,20 @@ class Examined:
     """What the scan holds.
 
     Args:
-        scanned: the plate in the scan; ``None`` where balls on the skin are touched instead.
+        scanned: the plate in the scan; ``None`` for the other methods.
         carried: from the plan's CT to the scan; ``None`` where they are one.
-        check: the bead to be touched, in the scan. ct_from_vertebra: T_ct_lps_vertebra_<level> in the plan's CT.
-        notes: sentences for the record. fiducials: those balls, the one to check them by too.
+        check: the bead to be touched, in the scan; ``None`` where the bone is touched.
+        ct_from_vertebra: T_ct_lps_vertebra_<level> in the plan's CT.
+        notes: sentences for the record. fiducials: balls on the skin, the one to check them by too. bone: what is touched.
     """
 
     scanned: PlateInScan | None
     carried: Carried | None
-    check: Bead
+    check: Bead | None
     ct_from_vertebra: RigidTransform
     notes: tuple[str, ...]
     fiducials: tuple[Bead, ...] = ()
+    bone: Vertebra | None = None
 
 
 def examine(job: ScanJob, tell: Callable[[str], None]) -> Examined:
@@ -98,13 +113,15 @@ def examine(job: ScanJob, tell: Callable[[str], None]) -> Examined:
         PkpError: a refusal by name.
     """
     config = RegistrationConfig()
+    if job.method == SURFACE:
+        return _examined_bone(job, tell)
     tell("reading")
     scan = load_ct(Path(job.scan))
     if job.scan_sha256 and scan.sha256 != job.scan_sha256:
         raise OtherScanError("the scan is not the one that was announced", expected=job.scan_sha256, found=scan.sha256)
     tell("beads")
     scanned, balls = None, ()
-    if job.touched:
+    if job.method == POINTS:
         balls = find_fiducials(scan, config.fiducials, config.beads)
     else:
         scanned = find_plate(scan, load_plate(Path(job.plate) if job.plate else BUILT_IN), config)
@@ -124,6 +141,16 @@ def examine(job: ScanJob, tell: Callable[[str], None]) -> Examined:
     there = target if carried is None else carried.intraop_from_preop.transform.apply(target)
     check = balls[nearest(balls, there)] if scanned is None else choose_check_bead(scanned, there, job.check_bead)
     return Examined(scanned, carried, check, vertebra.ct_lps_from_vertebra, notes, balls)
+
+
+def _examined_bone(job: ScanJob, tell: Callable[[str], None]) -> Examined:
+    if job.scan:
+        raise UnusedScanError("the bone is touched as the plan's own CT shows it: name no scan")
+    tell("reading")
+    bone = planned_vertebra(Case(Path(job.case_path)), job.plan)
+    return Examined(
+        None, None, None, bone.ct_lps_from_vertebra, (f"{job.plan.level} touched as the plan's CT shows it",), bone=bone
+    )
 
 
 def planned_vertebra(case: Case, plan: Plan) -> Vertebra:

@@ -1,9 +1,8 @@
 """The course of a registration and of its check, step by step; nothing here knows of messages.
 
 REGISTER by plate: camera frames from the beginning on → a scan → the plate in both → the plan carried to the scan → the check
-bead touched → judged for every side. By points: a scan with steel balls on the skin → each touched with the probe → the one next
-to the target, which took no part, touched again as the check. CHECK: that bead touched again, judged through the standing
-registration.
+bead touched → judged for every side. By points or surface: ``register_by_touch``, then a ball or faces of the bone that took no
+part touched as the check. CHECK: touched again, judged through the standing registration.
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ import attrs
 import numpy as np
 
 from pkp_navigation.camera_record import CameraRecord
-from pkp_navigation.examine_scan import Examined, NoPlanningCtError, OtherScanError, ScanJob
+from pkp_navigation.examine_scan import POINTS, SURFACE, Examined, OtherScanError, ScanJob
+from pkp_navigation.register_by_touch import bone_checked, by_balls, by_bone
 from pkp_navigation.scan_inbox import ScanInbox
 from pkp_navigation.touched import WAIT_S, held
 from planning_core.case.plan import Plan
@@ -27,7 +27,6 @@ from planning_core.geometry import RigidTransform
 from planning_core.geometry.arrays import FloatArray
 from planning_core.registration.acceptance import CheckPoint, judge
 from planning_core.registration.config import RegistrationConfig
-from planning_core.registration.fiducials import nearest, register_touched
 from planning_core.registration.plate import Plate
 from planning_core.registration.registration import Registration, joined
 from planning_core.registration.target_error import TargetError
@@ -38,6 +37,7 @@ from planning_core.registration.uncertain import UncertainTransform
 MOST_SIGHTINGS = 400
 """Frames that the plate's place is taken from; more teach nothing, as much of the camera's error does not average out."""
 SIGHTINGS_OF_A_GIVEN_SCAN = 60
+BY_TOUCH = {POINTS: by_balls, SURFACE: by_bone}
 
 
 class WrongPlanError(InputError):
@@ -157,8 +157,8 @@ def register(tools: Equipment, attendant: Attendant, job: ScanJob, began_s: floa
     Raises:
         PkpError: a refusal by name; a registration that acceptance refused is no error but a verdict.
     """
-    if job.touched:
-        return check(tools, attendant, _by_touch(tools, attendant, job))
+    if job.method in BY_TOUCH:
+        return check(tools, attendant, Standing(job.plan, *BY_TOUCH[job.method](tools, attendant, job)))
     job = _with_scan(tools, attendant, job, began_s)
     sightings = tools.camera.sightings(MOST_SIGHTINGS)
     markers = tools.reference_markers_mm
@@ -177,17 +177,12 @@ def check(tools: Equipment, attendant: Attendant, standing: Standing) -> Verdict
     Raises:
         NotTouchedError: in the time that the attendant gives.
     """
-    expected = standing.registration.reference_from_ct.transform.apply(standing.examined.check.centre_lps_mm)
-
-    def elsewhere(tip_mm: FloatArray) -> str:
-        away = float(np.linalg.norm(tip_mm - expected))
-        return "" if away <= tools.touch_within_mm else f"was held still {away:.0f} mm from where it should be"
-
-    touch = held(tools, attendant, "touch the check point", elsewhere)
+    bone = standing.examined.bone
+    if bone is not None:
+        point, touch = bone_checked(tools, attendant, bone, standing.registration)
+    else:
+        point, touch = _bead_checked(tools, attendant, standing)
     attendant.tell("judging")
-    bead, transform = standing.examined.check, standing.registration.reference_from_ct.transform
-    covariance = touch.covariance + transform.rotation @ bead.covariance @ transform.rotation.T
-    point = CheckPoint(bead.centre_lps_mm, touch.reference_mm, covariance)
     reasons: list[str] = []
     errors: list[SideError] = []
     accepted, away = True, float("nan")
@@ -199,6 +194,20 @@ def check(tools: Equipment, attendant: Attendant, standing: Standing) -> Verdict
         errors.append(SideError(path.side, standing.reference_from_plan.apply(target), one.predicted))
         away = away if one.check_mm is None else one.check_mm
     return Verdict(standing, accepted, tuple(reasons), tuple(errors), away, touch)
+
+
+def _bead_checked(tools: Equipment, attendant: Attendant, standing: Standing) -> tuple[CheckPoint, Touch]:
+    bead, transform = standing.examined.check, standing.registration.reference_from_ct.transform
+    assert bead is not None
+    expected = transform.apply(bead.centre_lps_mm)
+
+    def elsewhere(tip_mm: FloatArray) -> str:
+        away = float(np.linalg.norm(tip_mm - expected))
+        return "" if away <= tools.touch_within_mm else f"was held still {away:.0f} mm from where it should be"
+
+    touch = held(tools, attendant, "touch the check point", elsewhere)
+    covariance = touch.covariance + transform.rotation @ bead.covariance @ transform.rotation.T
+    return CheckPoint(bead.centre_lps_mm, touch.reference_mm, covariance), touch
 
 
 def _with_scan(tools: Equipment, attendant: Attendant, job: ScanJob, began_s: float) -> ScanJob:
@@ -224,25 +233,6 @@ def _with_scan(tools: Equipment, attendant: Attendant, job: ScanJob, began_s: fl
     if job.scan_sha256 and job.scan_sha256 != scan.sha256:
         raise OtherScanError("the scan is not the one that was announced", expected=job.scan_sha256, found=scan.sha256)
     return attrs.evolve(job, scan=scan.source, scan_sha256=scan.sha256)
-
-
-def _by_touch(tools: Equipment, attendant: Attendant, job: ScanJob) -> Standing:
-    """Every ball on the skin touched once, in any order."""
-    if not job.scan:
-        if not job.planning_ct:
-            raise NoPlanningCtError("name the scan that shows the balls, or ingest the plan's CT", needed=job.plan.ct_sha256)
-        job = attrs.evolve(job, scan=job.planning_ct, scan_sha256=job.planning_ct_sha256)
-    examined, config = attendant.examine(job), tools.config.fiducials
-    balls, touches = examined.fiducials, list[Touch]()
-
-    def again(tip_mm: FloatArray) -> str:
-        near = [n for n, t in enumerate(touches, 1) if np.linalg.norm(tip_mm - t.reference_mm) < config.apart_mm]
-        return f"is held at the place touched as number {near[0]}" if near else ""
-
-    for number in range(1, len(balls) + 1):
-        touches.append(held(tools, attendant, f"touch ball {number} of {len(balls)}", again))
-    left_out = nearest(balls, examined.check.centre_lps_mm)
-    return Standing(job.plan, register_touched(touches, balls, left_out, config), examined)
 
 
 def newest_change(place: Path) -> float:

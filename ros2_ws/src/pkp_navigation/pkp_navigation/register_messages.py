@@ -12,6 +12,7 @@ from pkp_msgs.msg import PlanReference, RegistrationResult, TargetError, ToolPos
 from tf2_msgs.msg import TFMessage
 
 from pkp_navigation.camera_record import CameraFrame
+from pkp_navigation.examine_scan import PLATE, POINTS, SURFACE, Examined
 from pkp_navigation.plausibility import pose_transform
 from pkp_navigation.register_course import SideError, Standing, Verdict
 from pkp_navigation.tool_messages import stamped, transform_message
@@ -23,8 +24,6 @@ from planning_core.registration.tracked import TrackedPose
 
 REFERENCE = "patient_ref"
 REFUSED = "registration_refused"
-PLATE, POINTS = "plate", "points"
-"""Methods that Register offers."""
 
 
 def camera_frame(message: ToolPoseArray, stamp_s: float) -> CameraFrame | None:
@@ -57,10 +56,10 @@ def verdict_message(verdict: Verdict, plan: PlanReference, stamp: Time, limits: 
     registration, scanned = verdict.standing.registration, verdict.standing.examined.scanned
     message = RegistrationResult(
         plan=plan,
-        method=PLATE if scanned is not None else POINTS,
+        method=_method(verdict.standing.examined),
         transform=transform_message(verdict.standing.reference_from_plan),
-        fiducials_used=len(registration.fit.src_mm),
-        fiducials_rejected=0 if scanned is None else len(scanned.match.missing),
+        fiducials_used=int(registration.fit.inliers.sum()),
+        fiducials_rejected=int((~registration.fit.inliers).sum()) if scanned is None else len(scanned.match.missing),
         fiducial_rms=metres(registration.fit.fre_mm),
         check_point_error=metres(verdict.check_mm),
         check_point_limit=metres(limits.max_check_mm),
@@ -71,6 +70,12 @@ def verdict_message(verdict: Verdict, plan: PlanReference, stamp: Time, limits: 
     message.header.stamp, message.header.frame_id = stamp, REFERENCE
     message.target_errors = [_target_error(error, message.header) for error in verdict.errors]
     return message
+
+
+def _method(examined: Examined) -> str:
+    if examined.scanned is not None:
+        return PLATE
+    return POINTS if examined.bone is None else SURFACE
 
 
 def refusal_message(

@@ -23,7 +23,7 @@ from tf2_msgs.msg import TFMessage
 
 from pkp_navigation import register_messages as messages
 from pkp_navigation.camera_record import CameraRecord
-from pkp_navigation.examine_scan import ScanJob
+from pkp_navigation.examine_scan import PLATE, POINTS, SURFACE, ScanJob
 from pkp_navigation.register_attendant import Attendant
 from pkp_navigation.register_course import (
     Equipment,
@@ -38,7 +38,7 @@ from pkp_navigation.scan_inbox import Received, ScanInbox
 from pkp_navigation.tool_file import PATIENT_REF, PROBE_TIP, load_tool
 from planning_core.errors import InputError, PkpError
 from planning_core.registration.check_bead import CheckBeadConfig
-from planning_core.registration.config import RegistrationConfig, TrackerConfig
+from planning_core.registration.config import ExposedConfig, RegistrationConfig, TrackerConfig
 from planning_core.registration.plate import BUILT_IN, load_plate
 from planning_core.registration.touch import TouchConfig
 
@@ -49,6 +49,7 @@ class MethodNotHereError(InputError):
     code = "method_not_here"
 
 
+METHODS = (PLATE, POINTS, SURFACE)
 GULP, GULP_S = 100, 0.05
 
 
@@ -78,6 +79,7 @@ class RegistrationNodeConfig(BaseModel):
     touch_frames: int = Field(60, ge=60, le=1000, description="in a row with the probe held still")
     touch_still_mm: float = Field(0.5, gt=0, le=2, description="rms of the tip about its mean while it is held")
     touch_within_mm: float = Field(30.0, gt=0, le=100, description="a tip held further off is not meant as a touch (assumed)")
+    bone_touches: int = Field(100, ge=12, le=400, description="of a vertebra laid bare, method surface")
     check_bead_within_mm: float = Field(120.0, gt=0, le=120, description="of the target (assumed)")
     check_bead_lead_mm: float = Field(10.0, ge=1, description="by which the next bead must be further off (assumed)")
 
@@ -126,7 +128,8 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
             RegistrationConfig(
                 tracker=TrackerConfig(
                     fle_mm=config.marker_error_mm, systematic_share=config.constant_share, shared_share=config.shared_share
-                )
+                ),
+                exposed=ExposedConfig(touches=config.bone_touches),
             ),
         )
         self._busy = threading.Lock()
@@ -199,7 +202,7 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
         except PkpError as error:
             result.error_code = str(error.data["refused_code"]) if isinstance(error, RefusedError) else error.code
             result.error_msg = error.message
-            method = goal.method or messages.PLATE
+            method = goal.method or PLATE
             result.registration = messages.refusal_message(error, result.error_code, goal.plan, method, self.stamp(), limits)
             self.get_logger().warning(f"Register: {error.message}")
             cancelled = isinstance(error, CancelledError) and handle.is_cancel_requested
@@ -212,8 +215,8 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
         return result
 
     def _worked_out(self, goal: Register.Goal, attendant: Attendant) -> Verdict:
-        if goal.purpose not in (goal.REGISTER, goal.CHECK) or goal.method not in (messages.PLATE, messages.POINTS, ""):
-            raise MethodNotHereError(f"method {goal.method!r} is not offered here: plate and points are", method=goal.method)
+        if goal.purpose not in (goal.REGISTER, goal.CHECK) or goal.method not in ("", *METHODS):
+            raise MethodNotHereError(f"method {goal.method!r} is not offered here: {', '.join(METHODS)} are", method=goal.method)
         plan = read_plan(goal.plan.case_path, goal.plan.plan_hash)
         standing = self._standing
         if goal.purpose == goal.CHECK:
@@ -223,8 +226,8 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
         self._standing = None  # whoever registers anew doubts the old one
         ct = self._ct or CtReference()
         beads = CheckBeadConfig(within_mm=self.config.check_bead_within_mm, lead_mm=self.config.check_bead_lead_mm)
-        planned, touched = (ct.source, ct.ct_sha256), goal.method == messages.POINTS
-        job = ScanJob(goal.scan, goal.scan_sha256, goal.plan.case_path, plan, *planned, self.config.plate, beads, touched)
+        planned, method = (ct.source, ct.ct_sha256), goal.method or PLATE
+        job = ScanJob(goal.scan, goal.scan_sha256, goal.plan.case_path, plan, *planned, self.config.plate, beads, method)
         return register(self._tools, attendant, job, attendant.began_s)
 
     def _stamp_ns(self, monotonic_s: float) -> int:

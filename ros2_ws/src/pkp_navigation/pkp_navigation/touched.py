@@ -21,17 +21,20 @@ class NotTouchedError(InputError):
     code = "check_point_not_touched"
 
 
-def held(tools: Equipment, attendant: Attendant, stage: str, wrong: Callable[[FloatArray], str]) -> Touch:
+def held(
+    tools: Equipment, attendant: Attendant, stage: str, wrong: Callable[[FloatArray], str], frames: int | None = None
+) -> Touch:
     """The next place in ``patient_ref`` where the tip is held still and which is the one that is meant.
 
     Args:
-        wrong: told a place (3,) mm, says what is wrong with it, or nothing.
+        wrong: told a place (3,) mm, says what is wrong with it, or nothing. frames: in a row; as the equipment says without.
 
     Raises:
         NotTouchedError: in the time that the attendant gives. PkpError: it was called off.
     """
     attendant.tell(stage)
-    tip = HeldTip(tools.probe_markers_mm, tools.reference_markers_mm, tools.touch, tools.config.tracker)
+    still = tools.touch if frames is None else tools.touch.model_copy(update={"frames": frames})
+    tip = HeldTip(tools.probe_markers_mm, tools.reference_markers_mm, still, tools.config.tracker)
     _, count = tools.camera.after(0, 0.0)  # only what is seen from now on
     seen = "was not held still"
     while True:
