@@ -11,7 +11,8 @@ good. Every trial is a line of FILE, and what is there is not run again. ``--cal
 A pedicle's path is the one that keeps furthest from the model's own surface, near the axis that the model carries; it counts as inside
 where 12 mm of a cylinder of 5 mm lie in the true bone. In
 pedicles narrower than 6 mm it cannot, and those are shown apart. The correlation baseline is the mean shape of the level, its pose
-by the same correlation. Real films have no truth here.
+by the same correlation. The triangulation baseline is given four true points in each view, 1.5 mm off (``xray_paths``), and draws its
+paths from them. Real films have no truth here.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.xray_trials import LEVELS, Trial, scores, trials, usual_without
+from benchmarks.xray_trials import LEVELS, Trial, drawn_inside, scores, trials, usual_without
 from planning_core.anatomy.levels import USUAL_LEVELS, VertebraLevel
 from planning_core.xray.fit import Findings, find
 from planning_core.xray.fitting.confidence import GOOD_DICE, GOOD_HD95_MM, Calibration
@@ -59,6 +60,7 @@ def measured(trial: Trial) -> Row | None:
         "fracture": [round(float(v), 3) for v in found.chain.shape.fracture],
         "doubts": len(found.plain_doubts(FitConfig())),
     }
+    row["drawn_both_inside"] = drawn_inside(trial)
     row |= {key: round(value, 4) for key, value in scores(found.chain.shape, trial).items()}
     return row | {f"rigid_{key}": round(value, 4) for key, value in scores(found.rigid, trial).items()}
 
@@ -109,6 +111,14 @@ def line(name: str, rows: Sequence[Row], prefix: str = "") -> str:
     )
 
 
+def drawn(name: str, rows: Sequence[Row]) -> str:
+    """One line of the triangulation baseline, which has paths and no shape; rows of before it was measured have none."""
+    some = [row for row in rows if "drawn_both_inside" in row]
+    wide = [row for row in some if row["could"] > 0]
+    shares = [f"{np.mean([row['drawn_both_inside'] for row in these]):.0%}" if these else "none" for these in (some, wide)]
+    return f"| {name}, triangulation | {len(some)} | | | | | | {shares[0]} | {shares[1]} ({len(wide)}) | | | |"
+
+
 def number_of(row: Row) -> int:
     """Of its level, from T1 on."""
     return USUAL_LEVELS.index(VertebraLevel(row["level"])) + 1
@@ -125,8 +135,14 @@ def table(rows: Sequence[Row]) -> str:
         some = [row for row in sound if row["orthogonal"] is which]
         kept = [row for row in some if not row.get("flagged", False)]
         below = [row for row in some if number_of(row) in LOW]
-        out += [line(name, some), line(f"{name}, not flagged", kept), line(f"{name}, correlation", some, "rigid_")]
-        out += [line(f"{name}, T10–L5", below), line(f"{name}, T10–L5, correlation", below, "rigid_")]
+        out += [
+            line(name, some),
+            line(f"{name}, not flagged", kept),
+            line(f"{name}, correlation", some, "rigid_"),
+            drawn(name, some),
+        ]
+        low = f"{name}, T10–L5"
+        out += [line(low, below), line(f"{low}, correlation", below, "rigid_"), drawn(low, below)]
     for region, which_levels in REGIONS.items():
         out.append(line(region, [row for row in sound if number_of(row) in which_levels]))
     out += [line(case, [row for row in sound if row["case"] == case]) for case in LEVELS]

@@ -11,6 +11,7 @@ import scipy.ndimage as ndi
 
 from benchmarks.cases import CTS, MASKS, shared
 from benchmarks.compression import compression
+from benchmarks.xray_paths import drawn_from_points
 from benchmarks.xray_registration import small_move, view_pair
 from planning_core.anatomy.label_file import LabelFileSegmenter
 from planning_core.anatomy.levels import USUAL_LEVELS, VertebraLevel
@@ -195,6 +196,25 @@ def deepest(model: DistanceField, entry: FloatArray, body: FloatArray) -> FloatA
                 break
             least, ends = value, better
     return path(ends)
+
+
+def drawn_inside(trial: Trial) -> float:
+    """The triangulation baseline on a trial: 1 where both paths drawn from four points clicked in each view keep their cylinder.
+
+    The points are the true ones, clicked with ``xray_paths``' error; a path is looked at over the same length as a fitted one's.
+    """
+    vertebra, whole = trial.vertebra, trial.vertebra.whole
+    views = [image.view for image in trial.images]
+    drawn = drawn_from_points(vertebra, views, trial.truth, seed=[trial.level.verse_id, trial.number, 1])
+    pedicles, to_frame = measure_pedicles(vertebra), vertebra.ct_lps_from_vertebra.inverse()
+    inside = []
+    for side, ends in drawn.items():
+        entry, target = (to_frame.apply(end) for end in ends)
+        along = (target - entry) / np.linalg.norm(target - entry)
+        middle = entry + ((to_frame.apply(pedicles[side].centre_lps_mm) - entry) @ along) * along
+        path = middle + np.linspace(-HALF_PEDICLE_MM, HALF_PEDICLE_MM, 33)[:, None] * along
+        inside.append(bool(whole.at(path).max() <= -CYLINDER_MM))
+    return float(len(inside) == 2 and all(inside))
 
 
 def scores(shape: ShapeInstance, trial: Trial) -> dict[str, float]:

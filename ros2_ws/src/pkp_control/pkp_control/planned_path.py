@@ -50,7 +50,7 @@ class GuideConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     skin_clearance_mm: float = Field(
-        15.0, ge=0, description="mouth of the guide to the skin; at 10 the marker plate beside it came too near on slanting paths"
+        20.0, ge=0, description="mouth of the guide to the skin; at 15 the marker plate beside it came too near on slanting paths"
     )
     unknown_skin_mm: float = Field(60.0, gt=0, description="skin to entry where the CT does not show it; assumed")
     reach_mm: float = Field(160.0, gt=0, description="pin beyond the mouth: 320 mm less sleeve and handle; assumed")
