@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pkp_control.alignment import AlignmentConfig, AlignmentState, Verifier
+from pkp_control.alignment import AlignmentConfig, AlignmentState, Verifier, _Frame
 from pkp_control.compensation import Goal, ToolSample
+from pkp_control.sight_error import constant_covariances
 
 from planning_core.geometry import RigidTransform
 from tests.ros2.pkp_control.procedure import MARKERS
@@ -151,3 +152,18 @@ def test_a_replayed_frame_is_no_frame() -> None:
     for k in range(20):
         verifier.observe(*_pair(79, 79 / 60 + k / 60, PATIENT, PLATE), 79 / 60 + k / 60)
     assert verifier.verification(79 / 60 + 20 / 60).state is AlignmentState.NOT_VERIFIED
+
+
+@pytest.mark.parametrize("way", [1.0, -1.0])
+def test_the_camera_s_constant_error_reckoned_once_is_that_of_places_near_by(way):
+    verifier, config = Verifier(GOAL, TOOL, MARKERS), AlignmentConfig().sight
+    assert feed(verifier, range(1, 100)) is AlignmentState.VERIFIED
+    kept = np.sqrt(np.trace(verifier._constant[1], axis1=1, axis2=2))
+    for step_mm, again in ((1.3, False), (40.0, True)):
+        there = moved(PATIENT, np.full(3, step_mm), 0.2), moved(PLATE, np.full(3, way * step_mm), -0.2)
+        exact = constant_covariances(*there, TOOL, (GOAL.entry_mm, GOAL.target_mm), MARKERS, config)
+        if again:
+            verifier._constant_at(_Frame(2.0, *there, np.zeros((3, 3))))
+            np.testing.assert_array_equal(verifier._constant[1], exact)
+        else:
+            np.testing.assert_allclose(np.sqrt(np.trace(exact, axis1=1, axis2=2)), kept, rtol=0.02)

@@ -97,6 +97,7 @@ class Verifier:
         self._frames: deque[_Frame] = deque(maxlen=4096)
         self._frame_number, self._since_s = -1, -np.inf
         self._last: np.ndarray | None = None
+        self._constant: tuple[np.ndarray, np.ndarray] | None = None
         self._bounded: tuple[int, float] | None = None
         self._bounds_now: tuple[float, float, float] | None = None
 
@@ -181,10 +182,21 @@ class Verifier:
         total = np.einsum("nra,nrb->rab", left, left) / (count - 1)
         shared = np.mean([np.einsum("nra,nrb->rab", left[:-k], left[k:]) / (count - k) for k in _NEIGHBOURS], axis=0)
         moving = _positive((shared + shared.transpose(0, 2, 1)) / 2)
-        depths = (self.goal.entry_mm, self.goal.target_mm)
-        constant = constant_covariances(held[-1].patient, held[-1].tool, self._tool, depths, self._markers, self.config.sight)
+        constant = self._constant_at(held[-1])
         entry, target, angle = farthest(errors.mean(axis=0), constant + total / count + moving, self._times)
         return float(entry), float(target), float(angle)
+
+    def _constant_at(self, frame: _Frame) -> np.ndarray:
+        """(3, 3, 3), see ``constant_covariances``; the last one still serves where neither tool has gone anywhere since.
+
+        It changes over the camera's volume, over metres: within ``_NEAR`` its sigmas change by less than a fiftieth.
+        """
+        poses = np.stack([frame.patient.matrix, frame.tool.matrix])
+        if self._constant is None or (np.abs(poses - self._constant[0]) > _NEAR).any():
+            depths, sight = (self.goal.entry_mm, self.goal.target_mm), self.config.sight
+            value = constant_covariances(frame.patient, frame.tool, self._tool, depths, self._markers, sight)
+            self._constant = (poses, value)
+        return self._constant[1]
 
     def _objection(self, now_s: float, held: list[_Frame], bounds: tuple[float, float, float] | None) -> str | None:
         config = self.config
@@ -208,6 +220,8 @@ class Verifier:
         self._since_s = -np.inf
 
 
+_NEAR = np.array([[0.005, 0.005, 0.005, 1.5]] * 3 + [[1.0] * 4])
+"""Of a pose's matrix: 0.3° and 1.5 mm, more than a held breath and the camera's noise."""
 _NEIGHBOURS = (1, 2, 3)
 """Frames apart: a servo and a breathing patient hardly change in 50 ms."""
 
