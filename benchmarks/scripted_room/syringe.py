@@ -64,7 +64,8 @@ class Syringe:
         said.state = said.DONE if self.given_ml else said.IDLE
         if self.armed:
             said.state = said.INJECTING if self.flows else said.HOLDING if self.given_ml > 0 else said.READY
-        said.commanded_volume, said.delivered_volume = self._dose_ml * 1e-6, self.given_ml * 1e-6
+        said.ordered_volume = self._dose_ml * 1e-6
+        said.commanded_volume = said.delivered_volume = self.given_ml * 1e-6
         said.total_volume = (self._total_ml + (self.given_ml if self.armed else 0.0)) * 1e-6
         said.flow = FLOW_ML_S * 1e-6 if self.flows else 0.0
         said.pressure, said.temperature, said.viscosity = self.kpa * 1e3, 295.1, 620.0

@@ -285,6 +285,7 @@ def arm(surgeon, ml):
     page.fill(".arming [name=mixed]", "4")
     page.click(".arming [type=submit]:enabled")
     surgeon.see(".hold:enabled")
+    surgeon.wait(f"Math.abs(window.now.topics.injector.value.ordered_volume * 1e6 - {ml}) < 1e-6", 10)
 
 
 def inject(surgeon, side):

@@ -182,6 +182,8 @@ def test_both_sides_get_their_share_and_no_side_gets_it_twice(bedside):
     assert bedside.refused(bedside.goal(pressure_limit=-1.0)) == "limit_refused"
     result, status = bedside.result(bedside.flowing(1.0))
     assert (status, result.error_code) == (4, "")
+    # what was armed is said from the first drop on, and is no running count
+    assert {round(s.ordered_volume * 1e6, 6) for s in bedside.states if s.state == s.INJECTING} == {1.0}
     assert given(bedside) == pytest.approx(1.0, abs=0.05)
     assert result.delivered_volume == pytest.approx(1e-6, abs=0.05e-6)
     assert bedside.refused(bedside.goal()) == "injection_refused"

@@ -45,6 +45,7 @@ def injector_state(view: View, plan: msg.PlanReference, side: str) -> msg.Inject
         message.state = message.FAULT
     known = side in ("left", "right")
     message.delivered_volume = cubic_metres(state.given(side).given_ml) if known else 0.0
+    message.ordered_volume = cubic_metres(state.given(side).planned_ml) if known else 0.0
     message.commanded_volume = cubic_metres(sum(s.commanded_ml for s in state.segments if s.order.side == side))
     message.total_volume = cubic_metres(sum(s.given_ml for s in state.segments))
     message.plunger_position = math.nan  # the device counts volume; its bore is not on the wire

@@ -88,7 +88,7 @@ export function injectPage(shell: Shell): () => void {
         { from: limits.ease_kpa, to: limits.stop_kpa, colour: "rgba(251,191,36,0.28)" },
         { from: limits.stop_kpa, to: 1e6, colour: "rgba(255,80,80,0.35)" },
       ];
-    const dose = (v?.commanded_volume ?? 0) * ML;
+    const dose = (v?.ordered_volume ?? 0) * ML;
     traces.volume.bands = dose > 0 ? [{ from: dose, to: 1e6, colour: "rgba(255,80,80,0.3)" }] : [];
     if (limits) traces.flow.bands = [{ from: limits.flow_ml_min * 1.05, to: 1e6, colour: "rgba(255,80,80,0.3)" }];
     if (clock() - last >= CURVE_S || clock() < last) {
@@ -131,7 +131,7 @@ function drawHold(button: HoldButton, hint: HTMLElement): void {
 
 function drawNumbers(box: HTMLElement, v: Record<string, any> | null, plan: Plan | null): void {
   const rows: [string, string, string][] = [
-    [t("inject.given"), v ? number(v.delivered_volume * ML, 2) : "–", t("inject.of", { ml: v && v.commanded_volume > 0 ? number(v.commanded_volume * ML, 2) : "–" })],
+    [t("inject.given"), v ? number(v.delivered_volume * ML, 2) : "–", t("inject.of", { ml: v && v.ordered_volume > 0 ? number(v.ordered_volume * ML, 2) : "–" })],
     [t("inject.total"), v ? number(v.total_volume * ML, 2) : "–", plan ? t("inject.planned", { ml: number(plan.recommended_ml, 2) }) : "ml"],
     [t("inject.flow"), v ? number(v.flow * ML * 60, 1) : "–", "ml/min"],
     [t("inject.pressure"), v ? number(v.pressure * KPA, 0) : "–", "kPa"],
