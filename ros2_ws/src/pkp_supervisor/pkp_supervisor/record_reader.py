@@ -6,17 +6,22 @@ from __future__ import annotations
 import logging
 import math
 import struct
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import attrs
+from mcap.data_stream import ReadDataStream
 from mcap.exceptions import EndOfFile
-from mcap.records import Channel, Message, Schema
-from mcap.stream_reader import StreamReader
+from mcap.opcode import Opcode
+from mcap.records import Channel, Chunk, Message, Schema
+from mcap.stream_reader import StreamReader, get_chunk_data_stream
 from mcap_ros2.decoder import DecoderFactory
 
 LOG = logging.getLogger(__name__)
+RECORD, MESSAGE = struct.Struct("<BQ"), struct.Struct("<HIQQ")
+"""In a chunk (mcap.dev/spec): kind and length; of a message its channel, number, and when it was heard and sent (ns)."""
 NO_MESSAGE = (ValueError, struct.error, IndexError, EOFError, MemoryError)
 """What decoding bytes raises that are not what their topic promises: the recorder keeps whatever somebody sent."""
 
@@ -46,30 +51,63 @@ def recorded(
 def _file(path: Path, topics: Collection[str] | None, apart_s: Mapping[str, float], last: dict[str, float]) -> Iterator[Recorded]:
     factory = DecoderFactory()
     schemas: dict[int, Schema] = {}
-    channels: dict[int, Channel] = {}
     decoders: dict[int, Any] = {}
+
+    def wanted(channel: Channel, heard_s: float) -> bool:
+        if topics is not None and channel.topic not in topics:
+            return False
+        if 0 <= heard_s - last.get(channel.topic, -math.inf) < apart_s.get(channel.topic, 0.0):
+            return False
+        last[channel.topic] = heard_s
+        return True
+
     with path.open("rb") as file:
         try:
-            for entry in StreamReader(file).records:
-                if isinstance(entry, Schema):
-                    schemas[entry.id] = entry
-                elif isinstance(entry, Channel):
-                    channels[entry.id] = entry
-                elif isinstance(entry, Message):
-                    channel = channels[entry.channel_id]
-                    if topics is not None and channel.topic not in topics:
-                        continue
-                    heard_s = entry.log_time * 1e-9
-                    if 0 <= heard_s - last.get(channel.topic, -math.inf) < apart_s.get(channel.topic, 0.0):
-                        continue
-                    last[channel.topic] = heard_s
-                    if channel.schema_id not in decoders:
-                        decoders[channel.schema_id] = factory.decoder_for("cdr", schemas[channel.schema_id])
-                    try:
-                        message = decoders[channel.schema_id](entry.data)
-                    except NO_MESSAGE as error:
-                        LOG.warning("%s at %.3f is no %s: %s", channel.topic, heard_s, schemas[channel.schema_id].name, error)
-                        continue
-                    yield Recorded(channel.topic, heard_s, message)
+            for channel, heard_s, data in _messages(file, schemas, wanted):
+                if channel.schema_id not in decoders:
+                    decoders[channel.schema_id] = factory.decoder_for("cdr", schemas[channel.schema_id])
+                try:
+                    message = decoders[channel.schema_id](data)
+                except NO_MESSAGE as error:
+                    LOG.warning("%s at %.3f is no %s: %s", channel.topic, heard_s, schemas[channel.schema_id].name, error)
+                    continue
+                yield Recorded(channel.topic, heard_s, message)
         except EndOfFile:
             return  # its recorder was killed: what was flushed is here
+
+
+def _messages(
+    file: IO[bytes], schemas: dict[int, Schema], wanted: Callable[[Channel, float], bool]
+) -> Iterator[tuple[Channel, float, bytes]]:
+    """Channel, time (s) and bytes of the messages that are wanted; ``schemas`` is filled on the way.
+
+    The library makes an object of every message before one can look away, and most of a record is not looked at: messages in
+    chunks, as our recorder writes them, are stepped over by their lengths.
+    """
+    channels: dict[int, Channel] = {}
+    for entry in StreamReader(file, emit_chunks=True).records:
+        if isinstance(entry, Schema):
+            schemas[entry.id] = entry
+        elif isinstance(entry, Channel):
+            channels[entry.id] = entry
+        elif isinstance(entry, Message):
+            channel, heard_s = channels[entry.channel_id], entry.log_time * 1e-9
+            if wanted(channel, heard_s):
+                yield channel, heard_s, entry.data
+        elif isinstance(entry, Chunk):
+            stream, length = get_chunk_data_stream(entry)
+            data, at = stream.read(length), 0
+            while at < length:
+                kind, size = RECORD.unpack_from(data, at)
+                at += RECORD.size
+                if kind == Opcode.SCHEMA:
+                    schema = Schema.read(ReadDataStream(BytesIO(data[at : at + size])))
+                    schemas[schema.id] = schema
+                elif kind == Opcode.CHANNEL:
+                    channel = Channel.read(ReadDataStream(BytesIO(data[at : at + size])))
+                    channels[channel.id] = channel
+                elif kind == Opcode.MESSAGE:
+                    number, _, heard_ns, _ = MESSAGE.unpack_from(data, at)
+                    if wanted(channels[number], heard_ns * 1e-9):
+                        yield channels[number], heard_ns * 1e-9, data[at + MESSAGE.size : at + size]
+                at += size
