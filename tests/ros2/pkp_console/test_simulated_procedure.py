@@ -295,8 +295,7 @@ def inject(surgeon, side):
     while not surgeon.page.evaluate(f"() => Boolean({done})"):
         surgeon.see(".hold:enabled, .figure.state.done")
         if surgeon.page.locator(".hold:enabled").count():
-            grip(surgeon.page)
-            surgeon.see(".figure.state.injecting, .figure.state.done")
+            grip(surgeon.page)  # a starved page may lose it again before the flow was ever seen
         surgeon.wait(f"{done} || document.querySelector('.hold').getAttribute('aria-pressed') === 'false'")
         surgeon.page.mouse.up()
     surgeon.picture(f"9_{side}_given")
