@@ -1,5 +1,5 @@
+import queue
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -54,23 +54,43 @@ def test_every_instance_arrives_in_order(archive, series):
 def test_no_answer_is_lost_when_the_association_s_thread_wakes_late(archive, series, monkeypatch):
     """Its thread is descheduled just after it passed the place where it can be paused, until the answer is there."""
 
+    answered, looked_for = threading.Event(), threading.Event()
+
+    class Answers(queue.Queue):
+        """Whoever waits for an answer gets it after the association's thread has looked for one."""
+
+        def put(self, item, block=True, timeout=None):
+            super().put(item, block, timeout)
+            answered.set()
+
+        def get(self, block=True, timeout=None):
+            if block:
+                answered.wait(timeout)
+                looked_for.wait(0.05)
+            try:
+                return super().get(block, timeout)
+            finally:
+                looked_for.set()
+                if block:
+                    answered.clear()
+                    looked_for.clear()
+
     class Late(threading.Event):
         def wait(self, timeout=None):
             passed = super().wait(timeout)
-            until = time.monotonic() + 0.3
-            while association.dimse.msg_queue.empty() and time.monotonic() < until:
-                time.sleep(0.001)
+            answered.wait(0.3)
+            looked_for.clear()
             return passed
 
     def associate(ae, *given, **named):
-        nonlocal association
         association = plain(ae, *given, **named)
+        association.dimse.msg_queue = Answers()
         late = Late()
         late.set()
         association._reactor_checkpoint = late
         return association
 
-    association, plain = None, AE.associate
+    plain = AE.associate
     monkeypatch.setattr(AE, "associate", associate)
     monkeypatch.setattr("hardware_sim.carm.push.SILENCE_S", 3.0)
     port, sent, _ended, _ = archive

@@ -112,9 +112,9 @@ def examine(job: ScanJob, tell: Callable[[str], None]) -> Examined:
     Raises:
         PkpError: a refusal by name.
     """
-    config = RegistrationConfig()
     if job.method == SURFACE:
         return _examined_bone(job, tell)
+    config = RegistrationConfig()
     tell("reading")
     scan = load_ct(Path(job.scan))
     if job.scan_sha256 and scan.sha256 != job.scan_sha256:

@@ -79,7 +79,7 @@ class RegistrationNodeConfig(BaseModel):
     touch_frames: int = Field(60, ge=60, le=1000, description="in a row with the probe held still")
     touch_still_mm: float = Field(0.5, gt=0, le=2, description="rms of the tip about its mean while it is held")
     touch_within_mm: float = Field(30.0, gt=0, le=100, description="a tip held further off is not meant as a touch (assumed)")
-    bone_touches: int = Field(100, ge=12, le=400, description="of a vertebra laid bare, method surface")
+    bone_touches: int = Field(ExposedConfig().touches, ge=12, le=400, description="of a vertebra laid bare, method surface")
     check_bead_within_mm: float = Field(120.0, gt=0, le=120, description="of the target (assumed)")
     check_bead_lead_mm: float = Field(10.0, ge=1, description="by which the next bead must be further off (assumed)")
 
