@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.planning_core.case.conftest import planned  # noqa: F401
 from tests.ros2.pkp_console.browser import opened_browser
 
 PORT = 8765
+DEADLINE_S = 60.0
 HOME = f"http://127.0.0.1:{PORT}"
 PINS = {"viewer": "135791", "planner": "246802", "operator": "975310", "second": "864209"}
 
@@ -56,6 +58,15 @@ class Hand:
 
     def post(self, path, body=None):
         return self.ask("POST", path, json=body or {})
+
+    def ended(self, job):
+        """A job as the page sees it when its thread, which lives in this process, has ended."""
+        for thread in threading.enumerate():
+            if thread.name == f"job-{job['id']}":
+                thread.join(DEADLINE_S)
+        now = next(j for j in self.get("/jobs").json() if j["id"] == job["id"])
+        assert now["state"] not in ("waiting", "running"), "deadline"
+        return now
 
 
 class Console:

@@ -75,6 +75,18 @@ def test_another_record_under_the_same_name_is_read_anew(console, run):
     assert not console.hand("viewer").get("/runs").json()[0]["replay"]
 
 
+def test_a_record_that_grows_while_it_is_read_is_shown_as_far_as_it_was_read(console, run):
+    hand = console.hand("viewer")
+    (record,) = (run / "record").glob("*.mcap")
+    job = hand.post(f"/runs/{run.name}/replay").json()
+    with record.open("ab") as growing:
+        growing.write(b"more")
+    now = hand.ended(job)
+    assert now["state"] == "done", now["refusal"]
+    assert hand.get(f"/runs/{run.name}/course").json()["stays"]
+    assert not hand.get("/runs").json()[0]["replay"]  # looked at again, it is read anew
+
+
 def test_a_broken_chain_is_listed_with_the_reason(console, run):
     from planning_core.case import audit
 

@@ -35,3 +35,25 @@ def test_what_is_no_message_hides_none_that_is(caplog):
 def test_whatever_was_on_the_wire_the_rest_is_read(payload):
     found = heard(payload, SAID)
     assert found[-1].word == "abc"
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A file in three pieces, never ended; its bytes and where each piece had been written."""
+    folder = tmp_path_factory.mktemp("written")
+    log, ends = RotatingLog(folder), []
+    for piece in range(3):
+        log.add(Record("/said", KIND, DEFINITION, SAID, piece))
+        log.flush(float(piece))
+        ends.append(next(folder.glob("*.mcap")).stat().st_size)
+    return next(folder.glob("*.mcap")).read_bytes(), ends
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_wherever_a_file_is_cut_what_was_written_before_is_read(written, data):
+    content, ends = written
+    cut = data.draw(st.integers(ends[0], len(content)))
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "record_0000.mcap").write_bytes(content[:cut])
+        assert len(list(recorded(Path(folder)))) >= sum(end <= cut for end in ends)

@@ -61,6 +61,7 @@ class RunStore:
     def __init__(self, root: Path, kept: Path) -> None:
         self._root, self._kept = root.resolve(), kept
         self._open: tuple[Path, Replay] | None = None
+        self._made: dict[str, Path] = {}
         self._lock = threading.Lock()
 
     def ids(self) -> list[str]:
@@ -131,14 +132,25 @@ class RunStore:
         folder = self.folder(run_id)
         return RunJob(str(folder), str(self._place(folder)))
 
+    def made(self, job: RunJob) -> None:
+        """A worker has made it ready: shown until the next, however the record grows meanwhile."""
+        run_id, place = Path(job.folder).name, Path(job.place)
+        with self._lock:
+            before = self._made.get(run_id, place)
+            self._made[run_id] = place
+        if before != place:
+            before.unlink(missing_ok=True)
+
     def replay(self, run_id: str) -> Replay:
         """The run's replay; the last one that was asked for stays in memory.
 
         Raises:
-            NoSuchError: no such run. NotPlannedHereError: it was not made ready, or the record has grown since.
+            NoSuchError: no such run. NotPlannedHereError: it was not made ready.
         """
         place = self._place(self.folder(run_id))
         with self._lock:
+            if not place.is_file():  # the record of a run under way has grown since it was read
+                place = self._made.get(run_id, place)
             if self._open is not None and self._open[0] == place:
                 return self._open[1]
             if not place.is_file():

@@ -63,7 +63,7 @@ def _file(path: Path, topics: Collection[str] | None, apart_s: Mapping[str, floa
 
     with path.open("rb") as file:
         try:
-            for channel, heard_s, data in _messages(file, schemas, wanted):
+            for channel, heard_s, data in _messages(_Whole(file), schemas, wanted):
                 if channel.schema_id not in decoders:
                     decoders[channel.schema_id] = factory.decoder_for("cdr", schemas[channel.schema_id])
                 try:
@@ -76,8 +76,27 @@ def _file(path: Path, topics: Collection[str] | None, apart_s: Mapping[str, floa
             return  # its recorder was killed: what was flushed is here
 
 
+class _Whole(BytesIO):
+    """A file that gives what is asked for, or has ended: a recorder that was killed, or still writes, leaves half a piece."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__()
+        self._file = file
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As of any file.
+
+        Raises:
+            EndOfFile: less than that is left.
+        """
+        data = self._file.read(-1 if size is None else size)
+        if size is not None and len(data) < size:
+            raise EndOfFile
+        return data
+
+
 def _messages(
-    file: IO[bytes], schemas: dict[int, Schema], wanted: Callable[[Channel, float], bool]
+    file: BytesIO, schemas: dict[int, Schema], wanted: Callable[[Channel, float], bool]
 ) -> Iterator[tuple[Channel, float, bytes]]:
     """Channel, time (s) and bytes of the messages that are wanted; ``schemas`` is filled on the way.
 

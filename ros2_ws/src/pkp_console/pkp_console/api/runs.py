@@ -34,7 +34,9 @@ def make_ready(run_id: str, session: AnyHand, desk: AtDesk) -> dict[str, Any]:
     job = desk.runs.job(run_id)
 
     def do(told: Callable[[str, float], None], cancelled: Callable[[], bool]) -> str:
-        return replay_in_process(job, told, cancelled, desk.config.plan_timeout_s)
+        read = replay_in_process(job, told, cancelled, desk.config.plan_timeout_s)
+        desk.runs.made(job)
+        return read
 
     return desk.jobs.start("replay", None, session.name, do).shown()
 
