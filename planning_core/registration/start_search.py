@@ -227,7 +227,8 @@ class _Search:
 
     def __init__(self, image: Float32Array, seen: BoolArray, reach: int) -> None:
         self._shape = image.shape
-        self._size = tuple(scipy.fft.next_fast_len(n + 2 * reach + 1, real=True) for n in image.shape)
+        # one margin of nothing serves both ends: what a template shows beyond the last voxel comes round into it
+        self._size = tuple(scipy.fft.next_fast_len(n + reach, real=True) for n in image.shape)
         # the template's middle lies ``reach`` voxels into its cube, and so does the image's first voxel into its own
         before = [np.pad(a, [(reach, 0)] * 3) for a in (image, image**2, seen.astype(np.float32))]
         self._image, self._square, self._seen = (self._forward(a) for a in before)
