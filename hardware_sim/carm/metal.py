@@ -8,10 +8,12 @@ import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 from planning_core.geometry import Grid
-from planning_core.geometry.arrays import FloatArray, frozen_vector
+from planning_core.geometry.arrays import Float32Array, FloatArray, frozen_vector
 
 PART_MM = 0.2
 """Voxels are divided until their parts are no wider."""
+REACH = 3.5
+"""Sigmas of a blur that matter."""
 
 
 @attrs.frozen(eq=False)
@@ -58,11 +60,6 @@ class PointSpread:
     bloom_mm: float
     bloom_share: float
 
-    @property
-    def reach_mm(self) -> float:
-        """How far it matters."""
-        return 3.5 * max(*self.core_mm, self.bloom_mm)
-
 
 def add_metal(hu: NDArray[np.int16], grid: Grid, piece: Ball | Rod, metal_hu: float, spread: PointSpread) -> None:
     """Lay a piece of metal over a volume in place.
@@ -74,20 +71,36 @@ def add_metal(hu: NDArray[np.int16], grid: Grid, piece: Ball | Rod, metal_hu: fl
         hu: (nk, nj, ni) HU, written to. grid: axis-aligned.
     """
     low, high = piece.bounds()
-    first = np.floor(grid.indices(low - spread.reach_mm)).astype(int)
-    last = np.ceil(grid.indices(high + spread.reach_mm)).astype(int) + 1
-    first, last = np.maximum(first, 0), np.minimum(last, grid.shape)
-    if (first >= last).any():
+    near, wide = (_box(grid, low - reach, high + reach) for reach in (REACH * max(spread.core_mm), REACH * spread.bloom_mm))
+    if not near or not wide:
         return
-    box = (slice(first[0], last[0]), slice(first[1], last[1]), slice(first[2], last[2]))
+    share, core = _sharp(grid.crop(near), piece, spread.core_mm)
+    # the bloom is wider than a voxel: it is blurred in whole ones
+    bloom = np.zeros([s.stop - s.start for s in wide], np.float32)
+    seen = bloom.copy()
+    inner = tuple(slice(n.start - w.start, n.stop - w.start) for n, w in zip(near, wide, strict=True))
+    bloom[inner], seen[inner] = share, (1 - spread.bloom_share) * core
+    seen += spread.bloom_share * ndi.gaussian_filter(bloom, spread.bloom_mm / grid.spacing_mm[::-1], mode="constant")
+    hu[wide] = hu[wide] + seen * (metal_hu - hu[wide])
+
+
+def _box(grid: Grid, low: FloatArray, high: FloatArray) -> tuple[slice, slice, slice] | None:
+    """Voxels k, j, i between two corners; ``None`` where none lie in the grid."""
+    first = np.maximum(np.floor(grid.indices(low)).astype(int), 0)
+    last = np.minimum(np.ceil(grid.indices(high)).astype(int) + 1, grid.shape)
+    if (first >= last).any():
+        return None
+    k, j, i = (slice(int(a), int(b)) for a, b in zip(first, last, strict=True))
+    return k, j, i
+
+
+def _sharp(grid: Grid, piece: Ball | Rod, core_mm: tuple[float, float, float]) -> tuple[Float32Array, Float32Array]:
+    """How much of each voxel the piece fills, and that blurred by the core; both (nk, nj, ni)."""
     parts = np.ceil(grid.spacing_mm / PART_MM).astype(int)
     step = grid.spacing_mm / parts
-    near = grid.crop(box)
-    fine = Grid(np.array(near.shape) * parts[::-1], step, near.points([-0.5, -0.5, -0.5]) + step / 2)
+    fine = Grid(np.array(grid.shape) * parts[::-1], step, grid.points([-0.5, -0.5, -0.5]) + step / 2)
     share = np.clip(0.5 - piece.distance(fine.all_points()) / float(step.mean()), 0, 1).astype(np.float32)
-    core = ndi.gaussian_filter(share, np.array(spread.core_mm)[::-1] / step[::-1])
-    bloom = ndi.gaussian_filter(share, spread.bloom_mm / step[::-1])
-    seen = (1 - spread.bloom_share) * core + spread.bloom_share * bloom
-    nk, nj, ni = near.shape
-    seen = seen.reshape(nk, parts[2], nj, parts[1], ni, parts[0]).mean(axis=(1, 3, 5))
-    hu[box] = hu[box] + seen * (metal_hu - hu[box])
+    nk, nj, ni = grid.shape
+    blurred = ndi.gaussian_filter(share, np.array(core_mm)[::-1] / step[::-1])
+    whole = [a.reshape(nk, parts[2], nj, parts[1], ni, parts[0]).mean(axis=(1, 3, 5)) for a in (share, blurred)]
+    return whole[0], whole[1]
