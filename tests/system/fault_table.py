@@ -83,6 +83,7 @@ LOST = r"not heard|no good pose|not seen|equal poses|jumped"
 BEHIND = r"arm: .*(off its way|behind its setpoint|does not come to the end)"
 CALIBRATION = LOST + "|calibration"
 UNREAD = r"injector: no good reading"
+SILENT = r"arm: the supervisor was last heard"
 PRESSED = r"injector: (no flow|pressure|the injector)"
 WHILE_MOVING = [
     Fault("tracker freezes with fresh stamps", camera("freeze on"), camera("clear"), LOST),
@@ -96,6 +97,7 @@ WHILE_MOVING = [
     Fault("arm's calibration is wrong", arm_fault("wrong_calibration"), arm_fault("wrong_calibration", -0.02), CALIBRATION),
     Fault("tracker node cut off", suspended("tracker"), suspended("tracker", on=False), LOST),
     Fault("arm node cut off", suspended("arm"), suspended("arm", on=False), r"watchdog: arm not heard", "free way"),
+    Fault("supervisor cut off on the way", suspended("supervisor"), suspended("supervisor", on=False), SILENT, "free way"),
 ]
 WHILE_FLOWING = [
     Fault("injector's line is cut", injector(line="cut"), injector(line="up"), UNREAD, counted=False),

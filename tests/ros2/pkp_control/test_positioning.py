@@ -237,6 +237,26 @@ def test_a_replayed_word_is_refused_and_keeps_nothing_alive():
     assert not bench.moved_since(count + 13)
 
 
+def test_the_supervisor_s_silence_is_a_stop_that_it_is_told_of_until_it_answers():
+    bench = Bench()
+    bench.run(0.3)
+    number = bench.begin()
+    bench.until(lambda: bench.positioner.stage is Stage.FREE)
+    before, bench.word = bench.word, None
+    bench.until(lambda: bench.outcome(number) is not None, 1.0)
+    assert "last heard" in bench.outcome(number).message
+    count = len(bench.sent)
+    bench.word = before  # back as if nothing had been
+    bench.run(0.3)
+    assert bench.positioner.stage is Stage.PAUSED
+    assert bench.outcome(bench.begin()).code == "stopped"
+    assert "last heard" in bench.positioner.stop_wanted
+    bench.say(epoch=before.epoch + 1, motion=False, phase="STOPPED")
+    bench.run(0.1)
+    assert not bench.positioner.stop_wanted
+    assert not bench.moved_since(count)
+
+
 def test_a_cancel_brakes_on_the_way_and_rests():
     bench = Bench()
     bench.run(0.3)

@@ -20,10 +20,10 @@ from pkp_lifecycle.goals import conclude, not_yet
 from pkp_lifecycle.node import KEPT, LATEST, PkpNode
 from pkp_lifecycle.node import main as run
 from pkp_lifecycle.polled import Polled, unspun
+from pkp_lifecycle.stop import StopAsker
 from pkp_lifecycle.units import metres
 from pkp_msgs.action import Approach
 from pkp_msgs.msg import OperatingState, RegistrationResult, StateCommand, ToolPoseArray
-from pkp_msgs.srv import Stop
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from sensor_msgs.msg import JointState
@@ -109,7 +109,7 @@ class Arm(PkpNode[ArmConfig]):
         self._tf = self.create_publisher(TFMessage, "/tf", 10)
         self._tf_static = self.create_publisher(TFMessage, "/tf_static", KEPT)
         self._description = self.create_publisher(String, names.ROBOT_DESCRIPTION, KEPT)
-        self._stop = self.create_client(Stop, names.STOP)
+        self._asker = StopAsker(self)
         self._description.publish(String(data=self._seen.description))
 
     def _listen(self) -> None:
@@ -139,7 +139,7 @@ class Arm(PkpNode[ArmConfig]):
             loop.destroy_node,
             lambda: self.destroy_subscription(registration),
             *(lambda p=p: self.destroy_publisher(p) for p in publishers),
-            lambda: self.destroy_client(self._stop),
+            self._asker.destroy,
         ]
 
     # the ticker's thread
@@ -238,9 +238,7 @@ class Arm(PkpNode[ArmConfig]):
         while positioner.outcomes:
             self._conclude(positioner.outcomes.popleft())
         if positioner.stop_wanted:
-            reason, positioner.stop_wanted = positioner.stop_wanted, ""
-            self.get_logger().warning(f"asks for a stop: {reason}")
-            self._stop.call_async(Stop.Request(source="arm", reason=reason))
+            self._asker.ask(positioner.stop_wanted)
 
     def _say_state(self) -> None:
         positioner, now_s = self._positioner, time.monotonic()

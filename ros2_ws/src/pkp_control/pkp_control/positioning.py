@@ -54,14 +54,13 @@ class Positioner:
         self.stage, self.reason = Stage.IDLE, ""
         self.base_from_tracker: RigidTransform | None = None
         self.outcomes: deque[Outcome] = deque()
-        self.stop_wanted = ""
         self.setpoint: Joints | None = None
         self.joints: Joints | None = None
         self.joints_s = -np.inf
         self.distance_left_mm = 0.0
         self._order: Order | None = None
         self._began_s = self._stage_s = self._arrived_s = -np.inf
-        self._latched = -1
+        self._latched, self._why_latched = -1, ""
         self._sequence = self._ticks = 0
         self._handlers: dict[Stage, Callable[[Order, float], Any]] = {
             Stage.LOCATE: self._locate,
@@ -93,8 +92,17 @@ class Positioner:
     @property
     def faulty(self) -> bool:
         """A device fault that the supervisor has not yet answered with a stop."""
+        return self.stage is Stage.FAULT and self._unanswered
+
+    @property
+    def stop_wanted(self) -> str:
+        """Why the arm stopped by itself, until the supervisor has answered with a stop; a device fault is told by ``faulty``."""
+        return self._why_latched if self._unanswered and self.stage is not Stage.FAULT else ""
+
+    @property
+    def _unanswered(self) -> bool:
         permit = self.permit
-        return self.stage is Stage.FAULT and (permit is None or permit.epoch <= self._latched)
+        return permit is None or permit.epoch <= self._latched
 
     def hear(self, permit: Permit) -> None:
         """Take the supervisor's word.
@@ -168,7 +176,7 @@ class Positioner:
             return None
         why = forbidden(order, self.permit, self._guard.may("motion", now_s))
         if why:
-            self._drop(*why)
+            self._forbid(order, *why, now_s)
             return None
         if not 0.0 <= now_s - self.joints_s <= self._config.joints_stale_s:
             self.fault(f"newest joint state is {now_s - self.joints_s:.3f} s old", now_s)
@@ -185,9 +193,8 @@ class Positioner:
             command = Command("motion", wanted, self._sequence, order.epoch, order.plan_hash, order.side, now_s)
             self.setpoint = np.array(self._guard.check(command, now_s))
         except PkpError as error:
-            self._latch(order)
+            self._latch(order, error.message)
             self._drop(error.code, error.message, Stage.PAUSED)
-            self.stop_wanted = error.message
             return None
         return self.setpoint
 
@@ -295,8 +302,7 @@ class Positioner:
             self.outcomes.append(Outcome(order.number, code, message))
         self.reason = message
         if then in (Stage.PAUSED, Stage.FAULT):
-            self._latch(order)
-            self.stop_wanted = message if then is Stage.PAUSED else ""
+            self._latch(order, message)
         if then is Stage.FAULT or (self._following is None and self._drive is None):
             return self._rest(then)
         if self._following is not None:
@@ -305,6 +311,16 @@ class Positioner:
             self._drive.brake()
         self._then = then
         self._enter(Stage.BRAKE, now_s)
+
+    def _forbid(self, order: Order, code: str, message: str, now_s: float) -> None:
+        """The supervisor's word ends the goal; its silence does too, and is a stop that it has to hear of when it is back."""
+        permit = self.permit
+        silent_s = np.inf if permit is None else now_s - permit.heard_s
+        if not silent_s > self._config.permit_s:
+            return self._drop(code, message)
+        message = f"the supervisor was last heard {silent_s:.3f} s ago"
+        self._latch(order, message)
+        self._drop(code, message, Stage.PAUSED)
 
     def _drop(self, code: str, message: str, then: Stage = Stage.IDLE) -> None:
         """Silent from now on; tells whoever waits for the goal."""
@@ -325,8 +341,8 @@ class Positioner:
         self._following: Following | None = None
         self._then = Stage.IDLE
 
-    def _latch(self, order: Order) -> None:
-        self._latched = max(self._latched, order.epoch)
+    def _latch(self, order: Order, why: str) -> None:
+        self._latched, self._why_latched = max(self._latched, order.epoch), why
 
     def _enter(self, stage: Stage, now_s: float) -> None:
         self.stage, self._stage_s, self._arrived_s = stage, now_s, np.inf
