@@ -178,9 +178,16 @@ class Surgeon:
         self.wait(f"document.querySelector({selector!r})", seconds)
 
     def press(self, key):
-        selector = f"[data-key='{key}']:enabled"
-        self.see(selector)
-        self.page.click(selector)
+        self.click(f"[data-key='{key}']:enabled")
+
+    def click(self, selector):
+        """Once it is there; a stop may take it away before the hand is on it."""
+        clicked = False
+        while not clicked:
+            self.see(selector)
+            with suppress(PlaywrightTimeout):
+                self.page.click(selector, timeout=3000)
+                clicked = True
 
     def on_to(self, phase):
         if self.phase != phase:
@@ -289,7 +296,7 @@ def arm(surgeon, ml):
         page.fill(".arming [name=ml]", ml)
         page.fill(".arming [name=mixed]", "4")
         before = page.evaluate(f"() => {began}")
-        page.click(".arming [type=submit]:enabled")
+        surgeon.click(".arming [type=submit]:enabled")
         surgeon.wait(f"{began} !== {before} && document.querySelector('.hold:enabled, .task.refused')")
         if page.locator(".task.refused").count():
             surgeon.refused(page.inner_text(".task.refused"))
