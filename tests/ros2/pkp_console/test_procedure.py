@@ -149,6 +149,14 @@ def test_without_a_room_the_refusal_says_so(console):
     assert hand.get("/room/plan").json()["code"] == "nothing_heard"
 
 
+def test_the_operator_says_by_what_the_patient_is_found(console, room):
+    hand = console.hand("operator")
+    assert hand.post("/room/goals/register", {"epoch": 4, "method": "guess"}).status_code == 422
+    assert hand.post("/room/goals/register", {"epoch": 4, "method": "surface"}).status_code == 202
+    assert hand.post("/room/goals/register", {"epoch": 4}).status_code == 202
+    assert [facts["method"] for _, facts in room.asked] == ["surface", "plate"]
+
+
 def test_alarms_are_acknowledged_by_anybody_who_is_signed_in(console, room):
     hand = console.hand("viewer")
     assert hand.post("/room/alarms/acknowledge", {"code": "stopped"}).status_code == 200

@@ -91,6 +91,7 @@ def test_how_long_a_goal_may_take_is_left_to_its_node(web, kind):
     from pkp_console.room import PlanPlace
 
     facts = {"source": "/ct", "series": "", "case_path": "/case", "level": "L1", "side": "left", "epoch": 0, "volume_ml": 1.0}
-    facts |= {"mixed_ago_s": 240.0, "plan": PlanPlace("/case", "a" * 64, "L1", ("left",))}
+    facts |= {"mixed_ago_s": 240.0, "plan": PlanPlace("/case", "a" * 64, "L1", ("left",)), "method": "surface"}
     _, _, goal = goal_of(kind, facts)
+    assert getattr(goal, "method", "") == ("surface" if kind == "register" else "")
     assert goal.timeout == 0.0  # a node rejects a goal that names more time than it gives

@@ -37,7 +37,7 @@ def goal_of(kind: str, facts: dict[str, Any]) -> tuple[Any, str, Any]:
     plan = reference(facts["plan"])
     if kind in ("register", CHECK):
         purpose = Register.Goal.CHECK if kind == CHECK else Register.Goal.REGISTER
-        return Register, names.REGISTER, Register.Goal(purpose=purpose, plan=plan, method="plate")
+        return Register, names.REGISTER, Register.Goal(purpose=purpose, plan=plan, method=facts.get("method", ""))
     side, epoch = facts["side"], facts["epoch"]
     if kind == "inject":
         mixed = time.time_ns() - int(facts["mixed_ago_s"] * 1e9)

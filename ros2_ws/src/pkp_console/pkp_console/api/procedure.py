@@ -45,6 +45,12 @@ class CaseQuestion(Question):
     plan_hash: Annotated[str, Field(max_length=64)] = ""
 
 
+class RegisterQuestion(AtEpoch):
+    """By what the patient is found: the plate in a scan, balls on the skin, or the bare bone."""
+
+    method: Annotated[str, Field(pattern="^(plate|points|surface)$")] = "plate"
+
+
 class SideQuestion(AtEpoch):
     """The side that the page showed as being worked on."""
 
@@ -143,9 +149,9 @@ def open_sealed(asked: CaseQuestion, session: Operating, desk: AtDesk) -> dict[s
 
 
 @router.post("/goals/register", status_code=202)
-def register(asked: AtEpoch, session: Operating, desk: AtDesk) -> dict[str, Any]:
+def register(asked: RegisterQuestion, session: Operating, desk: AtDesk) -> dict[str, Any]:
     """Tie the plan to the patient."""
-    return _begin(desk, "register", session.name, asked)
+    return _begin(desk, "register", session.name, asked, method=asked.method)
 
 
 @router.post("/goals/check", status_code=202)

@@ -37,7 +37,7 @@ export class Trace {
         select: { show: false, left: 0, top: 0, width: 0, height: 0 },
         scales: { x: { time: false }, y: { range: (_, low, high) => this.spread(low, high) } },
         axes: [
-          { stroke: INK, grid: { stroke: LINE, width: 1 }, ticks: { show: false }, size: 26, values: (_, at) => at.map((v) => `${Math.round(v - this.now())} s`) },
+          { stroke: INK, grid: { stroke: LINE, width: 1 }, ticks: { show: false }, size: 26, splits: (_, __, from, to, step) => this.marks(from, to, step), values: (_, at) => at.map((v) => `${Math.round(v - this.now())} s`) },
           { stroke: INK, grid: { stroke: LINE, width: 1 }, ticks: { show: false }, size: 52, label: unit, labelSize: 16 },
         ],
         series: [{}, ...series.map(([label, stroke]) => ({ label, stroke, width: 2, spanGaps: false, points: { show: false } }))],
@@ -81,6 +81,13 @@ export class Trace {
   private now(): number {
     const times = this.data[0];
     return times.length ? times[times.length - 1] : 0;
+  }
+
+  /** Whole steps from now, which stand still while the curve moves on. */
+  private marks(from: number, to: number, step: number): number[] {
+    const now = this.now();
+    const first = Math.ceil((from - now) / step);
+    return Array.from({ length: Math.floor((to - now) / step) - first + 1 }, (_, n) => now + (first + n) * step);
   }
 
   private spread(low: number | null | undefined, high: number | null | undefined): [number, number] {

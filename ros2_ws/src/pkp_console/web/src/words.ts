@@ -23,10 +23,13 @@ export function t(key: string, values: Record<string, string | number> = {}): st
   return text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
 }
 
-/** A word of the plan (a verdict, a side), shown as it is where nothing is known of it. */
+/** A word of the plan (a verdict, a side), shown as it is where nothing is known of it; numbers in it keep their order. */
 export function term(kind: string, word: string): string {
-  const text = t(`${kind}.${word}`);
-  return text === `${kind}.${word}` ? word.replaceAll("_", " ") : text;
+  for (const key of [`${kind}.${word}`, `${kind}.${word.replace(/\d+/g, "#")}`]) {
+    const [text, numbers] = [t(key), word.match(/\d+/g) ?? []];
+    if (text !== key) return text.replace(/#/g, () => numbers.shift() ?? "");
+  }
+  return word.replaceAll("_", " ");
 }
 
 /** A refusal in words: the server's sentence has the numbers; other languages lead with what kind it is. */

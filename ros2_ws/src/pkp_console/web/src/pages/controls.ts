@@ -9,6 +9,7 @@ import type { Shell } from "../shell";
 import { number, t, term } from "../words";
 import { approveDialog } from "./revisions";
 
+const METHODS = ["plate", "points", "surface"];
 const FOLLOWED = ["asked", "running"];
 
 export class Controls {
@@ -17,6 +18,7 @@ export class Controls {
   private flow: Workflow | null = null;
   private cases: CaseLine[] = [];
   private chosen = "";
+  private method = METHODS[0];
 
   constructor(private readonly shell: Shell) {
     void workflow().then((flow) => {
@@ -102,7 +104,7 @@ export class Controls {
         this.button("goal.approve", t("approve.button"), () => this.approve(), { off: busy || signed }),
       );
     }
-    if (name === "register") return this.button("goal.register", t("goal.register"), () => post("/room/goals/register", at), { off: busy });
+    if (name === "register") return this.registering(at, busy);
     if (name === "approach") return this.button("goal.approach", t("goal.approach", { side: term("side", side()) }), () => post("/room/goals/approach", here), { off: busy });
     if (name === "withdraw") return this.button("goal.withdraw", t("goal.withdraw"), () => post("/room/goals/withdraw", here), { off: busy });
     if (name === "insert") return this.button("goal.inserted", t("goal.inserted", { side: term("side", side()) }), () => post("/room/confirm_insertion", here), { off: busy });
@@ -115,6 +117,15 @@ export class Controls {
   private async approve(): Promise<void> {
     const held = await planInHand();
     if (held?.case_id) approveDialog(this.shell, held.case_id, held.plan, () => undefined);
+  }
+
+  private registering(at: { epoch: number }, busy: boolean) {
+    const choice = h(
+      "select",
+      { "aria-label": t("goal.method"), onchange: (e: Event) => void (this.method = (e.target as HTMLSelectElement).value) },
+      METHODS.map((m) => h("option", { value: m, selected: m === this.method }, term("method", m))),
+    );
+    return h("div", { class: "row wrap" }, choice, this.button("goal.register", t("goal.register"), () => post("/room/goals/register", { ...at, method: this.method }), { off: busy }));
   }
 
   private ofCase(key: string, go: (c: CaseLine) => Promise<unknown>, busy: boolean, fits: (c: CaseLine) => boolean) {
