@@ -35,9 +35,10 @@ def goal_of(kind: str, facts: dict[str, Any]) -> tuple[Any, str, Any]:
     if kind == "open_plan":
         return PlanCase, names.PLAN_CASE, PlanCase.Goal(case_path=facts["case_path"], level=facts["level"])
     plan = reference(facts["plan"])
-    if kind in ("register", CHECK):
-        purpose = Register.Goal.CHECK if kind == CHECK else Register.Goal.REGISTER
-        return Register, names.REGISTER, Register.Goal(purpose=purpose, plan=plan, method=facts.get("method", ""))
+    if kind == CHECK:  # by what it was registered, the node knows
+        return Register, names.REGISTER, Register.Goal(purpose=Register.Goal.CHECK, plan=plan)
+    if kind == "register":
+        return Register, names.REGISTER, Register.Goal(purpose=Register.Goal.REGISTER, plan=plan, method=facts["method"])
     side, epoch = facts["side"], facts["epoch"]
     if kind == "inject":
         mixed = time.time_ns() - int(facts["mixed_ago_s"] * 1e9)

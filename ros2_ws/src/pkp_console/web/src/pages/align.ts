@@ -18,6 +18,8 @@ const NS = "http://www.w3.org/2000/svg";
 const SCALES = [2, 5, 20, 80];
 const RADIUS = 180;
 const BREATH_SECONDS = 30;
+const STEADY_S = 1;
+const APART_MM = 1;
 
 export function alignPage(shell: Shell): () => void {
   const eye = new BullsEye();
@@ -25,6 +27,7 @@ export function alignPage(shell: Shell): () => void {
   const numbers = h("div", { class: "numbers" });
   const breath = h("div", { class: "trace" });
   const controls = new Controls(shell);
+  const steady = new Steady();
   fill(
     shell.main,
     h(
@@ -42,7 +45,7 @@ export function alignPage(shell: Shell): () => void {
     void planInHand().then((held) => (plan = held?.plan ?? null));
     const path = plan && side() ? pathOf(plan, side()) : null;
     const seen = path ? seenGuide(path) : null;
-    eye.draw(seen);
+    eye.draw(steady.mean(seen));
     drawLamp(lamp);
     drawNumbers(numbers, seen);
     controls.draw();
@@ -57,6 +60,24 @@ export function alignPage(shell: Shell): () => void {
     unlisten();
     trace.destroy();
   };
+}
+
+/** The mean of what was seen in the last second, as the verification takes it: single sightings scatter by half a millimetre. */
+class Steady {
+  private kept: { at: number; seen: Seen }[] = [];
+
+  mean(newest: Seen | null): Seen | null {
+    const now = clock();
+    if (!newest || this.kept.some((k) => k.at > now)) this.kept = [];
+    if (!newest) return null;
+    this.kept = [...this.kept.filter((k) => now - k.at < STEADY_S), { at: now, seen: newest }];
+    const of = (pick: (s: Seen) => number): number => this.kept.reduce((sum, k) => sum + pick(k.seen), 0) / this.kept.length;
+    const place = (end: "entry" | "target") => ({ left: of((s) => s[end].left), up: of((s) => s[end].up) });
+    const mean = { ...newest, entry: place("entry"), target: place("target") };
+    // what lies apart from it moves, and is shown where it is
+    if (Math.hypot(mean.target.left - newest.target.left, mean.target.up - newest.target.up) > APART_MM) this.kept = this.kept.slice(-1);
+    return this.kept.length > 1 ? mean : newest;
+  }
 }
 
 /** How high the patient's reference is, mm; null while the camera does not see it. */

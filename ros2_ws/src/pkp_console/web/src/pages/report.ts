@@ -84,11 +84,11 @@ export function reportPage(shell: Shell, wanted: string | undefined): () => void
       h(
         "table",
         null,
-        h("thead", null, h("tr", null, [t("report.side"), t("report.given"), t("report.peak")].map((c) => h("th", { scope: "col" }, c)))),
+        h("thead", null, h("tr", null, ["report.side", "report.given", "report.peak"].map((c, n) => h("th", { scope: "col", class: n ? "num" : null }, t(c))))),
         h("tbody", null, Object.entries(course.delivered_ml).filter(([s]) => s).map(([s, ml]) => h("tr", null, h("td", null, term("side", s)), h("td", { class: "num" }, `${number(ml, 2)} ml`), h("td", { class: "num" }, `${number(peak(course.delivery[s], 2), 0)} kPa`)))),
       ),
       course.registrations.length
-        ? h("table", null, h("thead", null, h("tr", null, ["report.when", "report.outcome", "registration.check", "report.bound"].map((c) => h("th", { scope: "col" }, t(c))))), h("tbody", null, course.registrations.map((r) => h("tr", null, h("td", { class: "num" }, `${number(r.at_s, 0)} s`), h("td", null, r.accepted ? t("registration.accepted") : r.message), h("td", { class: "num" }, r.check_mm === null ? "–" : `${number(r.check_mm, 2)} mm`), h("td", { class: "num" }, Object.entries(r.bounds_mm).map(([s, b]) => `${term("side", s)} ${number(b, 2)} mm`).join(", "))))))
+        ? h("table", null, h("thead", null, h("tr", null, ["report.when", "report.outcome", "report.check", "report.bound"].map((c) => h("th", { scope: "col", class: c === "report.outcome" ? null : "num" }, t(c))))), h("tbody", null, course.registrations.map((r) => h("tr", null, h("td", { class: "num" }, `${number(r.at_s, 0)} s`), h("td", null, r.accepted ? t("registration.accepted") : r.message), h("td", { class: "num" }, r.check_mm === null ? "–" : `${number(r.check_mm, 2)} mm`), h("td", { class: "num" }, Object.entries(r.bounds_mm).map(([s, b]) => `${term("side", s)} ${number(b, 2)} mm`).join(", "))))))
         : null,
       course.stops.map((s) => h("p", { class: "problem" }, t("report.stopped", { s: number(s.at_s, 1), reason: s.reason }))),
       curves,
