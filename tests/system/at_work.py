@@ -218,7 +218,7 @@ class AtWork(OperatingRoom):
 
         seen = self.operator
         seen.acknowledge()
-        if seen.stopped_in is not Phase.WITHDRAW:  # the way out needs none
+        if seen.stopped_in is not Phase.WITHDRAW and self.registration.stands:  # the way out needs none
             self.registration.check()
             self.until(lambda: not self.latched or seen.safety.registration_checked, "the check")
             self.until(lambda: all(dog.age <= dog.limit for dog in seen.safety.watchdogs), "every node to be heard")

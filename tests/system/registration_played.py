@@ -43,6 +43,11 @@ class RegistrationPlayed:
         self._standing = self._true()
         self._say(True)
 
+    @property
+    def stands(self):
+        """There is one to check."""
+        return self._standing is not None
+
     def check(self):
         """Touched, as it were: whether the targets are still where the registration puts them; returns by how much not, mm."""
         true = self._true()
