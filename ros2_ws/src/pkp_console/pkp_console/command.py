@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import uvicorn
+from pydantic import ValidationError
 
 from pkp_console.alarm_log import AlarmLog
 from pkp_console.app import make_app
@@ -26,8 +27,12 @@ BUSY_STATUS = 1
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; returns the exit status."""
-    given = _parser().parse_args(arguments)
-    config = ConsoleConfig(cases=given.cases, runs=given.runs, port=given.port)
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        config = ConsoleConfig(cases=given.cases, runs=given.runs, port=given.port)
+    except ValidationError as error:
+        parser.error("; ".join(f"--{'-'.join(map(str, e['loc']))} {e['input']}: {e['msg']}" for e in error.errors()))
     users = Users(config.cases / PLACE)
     try:
         if given.new_pin is not None:
