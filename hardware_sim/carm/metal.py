@@ -64,8 +64,8 @@ class PointSpread:
 def add_metal(hu: NDArray[np.int16], grid: Grid, piece: Ball | Rod, metal_hu: float, spread: PointSpread) -> None:
     """Lay a piece of metal over a volume in place.
 
-    The piece is rasterised in parts of a voxel by its signed distance, blurred there, and averaged over whole voxels: nothing of
-    the closed form that the bead finder fits is used.
+    The piece is rasterised in parts of a voxel by its signed distance, blurred there by the core, and averaged over whole voxels,
+    in which it blooms: nothing of the closed form that the bead finder fits is used.
 
     Args:
         hu: (nk, nj, ni) HU, written to. grid: axis-aligned.
@@ -75,7 +75,6 @@ def add_metal(hu: NDArray[np.int16], grid: Grid, piece: Ball | Rod, metal_hu: fl
     if not near or not wide:
         return
     share, core = _sharp(grid.crop(near), piece, spread.core_mm)
-    # the bloom is wider than a voxel: it is blurred in whole ones
     bloom = np.zeros([s.stop - s.start for s in wide], np.float32)
     seen = bloom.copy()
     inner = tuple(slice(n.start - w.start, n.stop - w.start) for n, w in zip(near, wide, strict=True))
