@@ -85,6 +85,7 @@ class OperatingRoom:
             caller.close()
         self._commands.destroy()
         self._loop.destroy_node()
+        self.operator.close()
         self.node.destroy_node()
         shutil.rmtree(self.sim.folder, ignore_errors=True)
 

@@ -39,6 +39,20 @@ class Polled:
         self._node.destroy_subscription(self._subscription)
 
 
+class Newest:
+    """The newest message of a topic, looked for when it is asked for. Arguments as of :class:`Polled`."""
+
+    def __init__(self, node: Node, kind: Any, topic: str, qos: QoSProfile | int = 1) -> None:
+        self._polled = Polled(node, kind, topic, qos)
+        self._last: Any | None = None
+
+    def __call__(self) -> Any | None:
+        """What was heard last, None where nothing was."""
+        for message in self._polled.take():
+            self._last = message
+        return self._last
+
+
 def unspun(name: str) -> Node:
     """A node beside the one that an executor spins, in the same process; whoever asks for it destroys it."""
     return Node(f"{name}_loop", use_global_arguments=False, enable_rosout=False, start_parameter_services=False)

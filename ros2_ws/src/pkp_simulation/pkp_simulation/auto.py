@@ -13,6 +13,7 @@ import numpy as np
 from pkp_control.compensation.goal import PATIENT
 from pkp_control.dose import share_ml
 from pkp_control.planned_path import CT, path_of, planned_goal
+from pkp_lifecycle.polled import unspun
 from pkp_msgs import msg
 from rclpy.node import Node
 
@@ -41,7 +42,8 @@ def carry_out_and_compare(
 ) -> dict[str, Any]:
     """Carry a procedure through; what comes back says how far it came, whatever the end was."""
     began = time.monotonic()
-    operator, witness = Operator(node, spin), Witness(node, injector_truth)
+    loop = unspun("witness")
+    operator, witness = Operator(node, spin), Witness(loop, injector_truth)
     done, truths = Done(), dict[str, Truth]()
 
     def inserted(side: str) -> None:
@@ -54,6 +56,9 @@ def carry_out_and_compare(
     except PkpError as refusal:
         error = refusal
         say(refusal.message)
+    finally:
+        operator.close()
+        loop.destroy_node()
     return {
         **_facts(done, truths, witness.delivered_ml() if done.sides else None, error),
         "seconds": round(time.monotonic() - began, 2),

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from pkp_lifecycle import names
 from pkp_lifecycle.node import KEPT
+from pkp_lifecycle.polled import Newest, Polled, unspun
 from pkp_msgs import msg, srv
 from pkp_supervisor.phases import Phase
 from pkp_supervisor.workflow import signature
@@ -22,6 +24,8 @@ from planning_core.errors import PkpError
 
 SWITCH_S = 0.05
 """Between two messages of the hold-to-run switch."""
+FRAMES = 60
+"""Camera frames kept until they are looked at."""
 ANSWER_S = 10.0
 
 Spin = Callable[[float, Callable[[], bool]], bool]
@@ -59,6 +63,19 @@ def motion_mm(stamps_s: np.ndarray, places_mm: np.ndarray, parts: int = 5) -> fl
     return float(pdist(means).max(initial=0.0))
 
 
+def _seconds(stamp: Time) -> float:
+    return float(stamp.sec + stamp.nanosec * 1e-9)
+
+
+def _patient_in(frame: msg.ToolPoseArray) -> tuple[float, np.ndarray] | None:
+    """When and where the camera saw the patient reference, s and (3,) mm."""
+    for tool in frame.tools:
+        if tool.tool == "patient_ref" and tool.status == tool.OK:
+            place = tool.pose.position
+            return _seconds(tool.header.stamp), np.array([place.x, place.y, place.z]) * 1e3
+    return None
+
+
 class Operator:
     """Decides as fast as the evidence allows, and nothing that the supervisor or a node would refuse to a person.
 
@@ -69,19 +86,12 @@ class Operator:
 
     def __init__(self, node: Node, spin: Spin, identity: str = "auto") -> None:
         self._node, self._spin, self.identity = node, spin, identity
-        self.phase: msg.ProcedurePhase | None = None
-        self.safety: msg.SafetyState | None = None
-        self.verification: msg.VerificationState | None = None
-        self.injector: msg.InjectorState | None = None
-        heard = (
-            (msg.ProcedurePhase, names.PHASE, KEPT, "phase"),
-            (msg.SafetyState, names.SAFETY, KEPT, "safety"),
-            (msg.VerificationState, names.VERIFICATION, 10, "verification"),
-            (msg.InjectorState, names.INJECTOR, 10, "injector"),
-        )
-        for kind, topic, qos, field in heard:
-            node.create_subscription(kind, topic, lambda message, field=field: setattr(self, field, message), qos)
-        self._patient: tuple[float, np.ndarray] | None = None
+        # an executor would be woken by each message of the room, of which only the newest counts here
+        self._loop = unspun("operator")
+        self._phase = Newest(self._loop, msg.ProcedurePhase, names.PHASE, KEPT)
+        self._safety = Newest(self._loop, msg.SafetyState, names.SAFETY, KEPT)
+        self._verification = Newest(self._loop, msg.VerificationState, names.VERIFICATION)
+        self._injector = Newest(self._loop, msg.InjectorState, names.INJECTOR)
         self._switch = node.create_publisher(msg.HoldToRun, names.HOLD_TO_RUN, 10)
         self._pressed = msg.HoldToRun(operator_id=identity)
         self._switch_timer = node.create_timer(SWITCH_S, self._send_switch, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -89,9 +99,34 @@ class Operator:
         self._actions: dict[str, ActionClient] = {}
 
     @property
+    def phase(self) -> msg.ProcedurePhase | None:
+        """As last heard."""
+        return self._phase()
+
+    @property
+    def safety(self) -> msg.SafetyState | None:
+        """As last heard."""
+        return self._safety()
+
+    @property
+    def verification(self) -> msg.VerificationState | None:
+        """As last heard."""
+        return self._verification()
+
+    @property
+    def injector(self) -> msg.InjectorState | None:
+        """As last heard."""
+        return self._injector()
+
+    @property
     def epoch(self) -> int:
         """Number of stops so far."""
-        return 0 if self.safety is None else int(self.safety.epoch)
+        safety = self.safety
+        return 0 if safety is None else int(safety.epoch)
+
+    def close(self) -> None:
+        """Let go of what was heard with."""
+        self._loop.destroy_node()
 
     def wait(self, what: str, condition: Callable[[], bool], timeout_s: float) -> None:
         """Until a condition holds.
@@ -184,44 +219,41 @@ class Operator:
             NoAnswerError: it did not come, with the last distances. StoppedError: a stop came first.
         """
 
+        accepted: list[msg.VerificationState] = []
+
         def verified() -> bool:
             seen = self.verification
-            fresh = seen is not None and seen.header.stamp.sec + seen.header.stamp.nanosec * 1e-9 >= since_s
-            return seen is not None and fresh and seen.side == side and seen.state == seen.VERIFIED
+            if seen is not None and seen.side == side and seen.state == seen.VERIFIED and _seconds(seen.header.stamp) >= since_s:
+                accepted.append(seen)
+            return bool(accepted)
 
         try:
             self.wait("verification", verified, timeout_s)
         except NoAnswerError as error:
-            if self.verification is not None:
-                seen = self.verification
+            seen = self.verification
+            if seen is not None:
                 error.message += f" (entry {seen.entry_error * 1e3:.2f} mm, target {seen.target_error * 1e3:.2f} mm)"
             raise
-        assert self.verification is not None
-        return self.verification
+        return accepted[-1]
 
     def until_still(self, timeout_s: float, seconds: float = 1.5, within_mm: float = 0.15) -> None:
         """Until the patient reference has moved by less than this for a while: the breath is held."""
         places: deque[tuple[float, np.ndarray]] = deque()
+        frames = Polled(self._loop, msg.ToolPoseArray, names.TOOLS, FRAMES)
 
         def still() -> bool:
-            if self._patient is None:
-                return False
-            stamp_s, place = self._patient
-            if not places or places[-1][0] < stamp_s:
-                places.append((stamp_s, place))
-            while places[-1][0] - places[0][0] > seconds:
+            places.extend(seen for frame in frames.take(FRAMES) if (seen := _patient_in(frame)) is not None)
+            while places and places[-1][0] - places[0][0] > seconds:
                 places.popleft()
             stamps_s = np.array([stamp for stamp, _ in places])
-            if np.ptp(stamps_s) < 0.8 * seconds:
+            if not places or np.ptp(stamps_s) < 0.8 * seconds:
                 return False
             return motion_mm(stamps_s, np.array([place for _, place in places])) < within_mm
 
-        tools = self._node.create_subscription(msg.ToolPoseArray, names.TOOLS, self._on_tools, 1)
         try:
             self.wait("the breath to be held", still, timeout_s)
         finally:
-            self._node.destroy_subscription(tools)
-            self._patient = None
+            frames.destroy()
 
     def now_s(self) -> float:
         """ROS time, s."""
@@ -277,12 +309,6 @@ class Operator:
     def pause(self, seconds: float) -> None:
         """Listen for a while."""
         self._spin(seconds, lambda: False)
-
-    def _on_tools(self, frame: msg.ToolPoseArray) -> None:
-        for tool in frame.tools:
-            if tool.tool == "patient_ref" and tool.status == tool.OK:
-                place, stamp = tool.pose.position, tool.header.stamp
-                self._patient = (stamp.sec + stamp.nanosec * 1e-9, np.array([place.x, place.y, place.z]) * 1e3)
 
     def _send_switch(self) -> None:
         self._pressed.sequence += 1

@@ -12,6 +12,7 @@ import numpy as np
 from geometry_msgs.msg import Transform
 from numpy.typing import NDArray
 from pkp_lifecycle import names
+from pkp_lifecycle.polled import Polled
 from pkp_msgs import msg
 from rclpy.node import Node
 from tf2_msgs.msg import TFMessage
@@ -45,13 +46,13 @@ class Witness:
     """Hears the truth and compares.
 
     Args:
-        injector: socket at which the simulated injector tells its truth.
+        node: see ``unspun``. injector: socket at which the simulated injector tells its truth.
     """
 
     def __init__(self, node: Node, injector: Path) -> None:
         self._poses: dict[str, RigidTransform] = {}
         self._injector = injector
-        node.create_subscription(TFMessage, names.SIM_TRUTH_TF, self._on_tf, 5)
+        self._heard = Polled(node, TFMessage, names.SIM_TRUTH_TF, 5)
 
     def delivered_ml(self) -> float | None:
         """Cement that truly left the cannula so far, all sides together; None where the device is gone."""
@@ -87,16 +88,18 @@ class Witness:
 
     def ready(self) -> Callable[[], bool]:
         """A condition: all that is compared was heard."""
-        return lambda: {CT, TIP, PATIENT} <= set(self._poses)
+        return lambda: {CT, TIP, PATIENT} <= set(self._hear())
 
     def _pose(self, frame: str) -> RigidTransform:
-        if frame not in self._poses:
+        if frame not in self._hear():
             raise NoTruthError(f"nothing was heard of {frame} on {names.SIM_TRUTH_TF}", lacking=frame)
         return self._poses[frame]
 
-    def _on_tf(self, heard: TFMessage) -> None:
-        for one in heard.transforms:
-            self._poses[one.child_frame_id] = _rigid(WORLD, one.child_frame_id, one.transform)
+    def _hear(self) -> dict[str, RigidTransform]:
+        for heard in self._heard.take():
+            for one in heard.transforms:
+                self._poses[one.child_frame_id] = _rigid(WORLD, one.child_frame_id, one.transform)
+        return self._poses
 
 
 def _rigid(dst: str, src: str, transform: Transform) -> RigidTransform:
