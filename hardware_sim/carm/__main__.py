@@ -42,7 +42,8 @@ class CarmProcess:
     ``{"ok": true, "instances": n}`` or by the refusal.
     """
 
-    def __init__(self, folder: Path, peer: Peer, control: Path, spacing_mm: float) -> None:
+    def __init__(self, folder: Path, peer: Peer, control: Path, spacing_mm: float, enhanced: bool) -> None:
+        self._enhanced = enhanced
         self._folder, self._peer, self._spacing_mm = folder, peer, (spacing_mm, spacing_mm, spacing_mm)
         self._room = RoomSpec.read(folder)
         self._patient = load_ct(self._room.ct, self._room.series)
@@ -73,8 +74,8 @@ class CarmProcess:
         made = turn(self._patient, self._plate, there, stands.carm_field_mm, now, room.seed, self._spacing_mm)
         with tempfile.TemporaryDirectory(prefix="openpkp-carm-") as place:
             series = Path(place) / "series"
-            made.write_dicom(series)
-            self._witness({**made.record(), "instances": len(made.scan.hu)})
+            made.write_dicom(series, self._enhanced)
+            self._witness({**made.record(), "instances": len(list(series.iterdir()))})
             sent = push(series, self._peer.host, self._peer.port, self._peer.title, self._peer.called, after)
         return {"ok": True, "instances": sent}
 
@@ -92,6 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--peer", required=True, help="HOST:PORT that scans are sent to")
     parser.add_argument("--ae", default="CARM", help="its own AE title")
     parser.add_argument("--spacing", type=float, default=0.5, help="of voxels, mm, 0.3 to 3")
+    parser.add_argument("--enhanced", action="store_true", help="one Enhanced CT image instead of an image for each slice")
     parser.add_argument("--called", default="OPENPKP", help="the peer's AE title")
     chosen = parser.parse_args(arguments)
     host, colon, port = chosen.peer.rpartition(":")
@@ -101,7 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"--spacing {chosen.spacing}: 0.3 to 3")
     peer = Peer(host.strip("[]"), int(port), chosen.called, chosen.ae)
     try:
-        process = CarmProcess(chosen.room, peer, chosen.control, chosen.spacing)
+        process = CarmProcess(chosen.room, peer, chosen.control, chosen.spacing, chosen.enhanced)
     except PkpError as error:
         print(f"carm: {error.message}", file=sys.stderr, flush=True)
         return error.exit_status

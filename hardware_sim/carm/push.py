@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE, _config, evt
 
 from planning_core.errors import PkpError
@@ -37,7 +37,8 @@ def push(folder: Path, host: str, port: int, title: str, called: str, abort_afte
     ae = AE(title)
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = SILENCE_S
     ae.maximum_pdu_size = PDU_BYTES
-    ae.add_requested_context(CTImageStorage, [ExplicitVRLittleEndian])
+    for sop_class in (CTImageStorage, EnhancedCTImageStorage):
+        ae.add_requested_context(sop_class, [ExplicitVRLittleEndian])
     handlers: list[Any] = [(evt.EVT_CONN_OPEN, _at_once)]
     association = ae.associate(host, port, ae_title=called, max_pdu=PDU_BYTES, evt_handlers=handlers)
     if not association.is_established:

@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 from hardware_sim.carm.scan import CarmScan, PatientVolume, ScanSpec, ScanTruth, scan
-from hardware_sim.patient.dicom import write_series
+from hardware_sim.patient.dicom import write_enhanced, write_series
 from planning_core.geometry import RigidTransform
 from planning_core.geometry.arrays import FloatArray, frozen_vector
 from planning_core.registration.plate import Plate
@@ -52,9 +52,14 @@ class Turn:
     time_s: float
     seed: int
 
-    def write_dicom(self, folder: Path) -> None:
-        """One CT series; scans at other times are other series of the same patient."""
-        write_series(self.scan.hu, self.scan.grid, self.seed, folder, scan=f"carm {self.time_s:.3f}")
+    def write_dicom(self, folder: Path, enhanced: bool = False) -> None:
+        """One CT series; scans at other times are other series of the same patient.
+
+        Args:
+            enhanced: one image of many frames instead of one for each slice.
+        """
+        write = write_enhanced if enhanced else write_series
+        write(self.scan.hu, self.scan.grid, self.seed, folder, scan=f"carm {self.time_s:.3f}")
 
     def record(self) -> dict[str, Any]:
         """What was true, for tests: JSON-able, mm in the scan's ct_lps."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.tag import Tag
+from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from planning_core.geometry import Grid
 
@@ -25,6 +27,63 @@ def write_series(hu: np.ndarray, grid: Grid, seed: int, folder: Path, scan: str 
         image.ImagePositionPatient = [f"{v:.4f}" for v in grid.points([k, 0, 0])]
         image.PixelData = np.ascontiguousarray(hu[k].astype("<i2")).tobytes()
         image.save_as(folder / f"slice_{k:04d}.dcm", enforce_file_format=True)
+
+
+def write_enhanced(hu: np.ndarray, grid: Grid, seed: int, folder: Path, scan: str = "") -> None:
+    """One Enhanced CT image for all slices (PS3.3 A.38), as newer scanners send; otherwise as :func:`write_series`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    salt = [str(seed), *([scan] if scan else [])]
+    image = _header(hu, grid, seed, salt)
+    image.file_meta.MediaStorageSOPClassUID = image.SOPClassUID = EnhancedCTImageStorage
+    image.SOPInstanceUID = generate_uid(entropy_srcs=["openpkp-synthetic", *salt, "volume"])
+    image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
+    image.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
+    image.PixelPresentation, image.VolumetricProperties, image.VolumeBasedCalculationTechnique = "MONOCHROME", "VOLUME", "NONE"
+    image.InstanceNumber, image.NumberOfFrames, image.AcquisitionDateTime = 1, len(hu), "20260101080000"
+    image.ContentDate, image.ContentTime, image.PresentationLUTShape = "20260101", "080000", "IDENTITY"
+    image.LossyImageCompression, image.BurnedInAnnotation = "00", "NO"
+    organization = generate_uid(entropy_srcs=["openpkp-synthetic", *salt, "dimension"])
+    stack, place = Tag("StackID"), Tag("InStackPositionNumber")
+    image.DimensionOrganizationSequence = [_of(DimensionOrganizationUID=organization)]
+    image.DimensionIndexSequence = [
+        _of(DimensionOrganizationUID=organization, DimensionIndexPointer=tag, FunctionalGroupPointer=Tag("FrameContentSequence"))
+        for tag in (stack, place)
+    ]
+    shared = {
+        "PixelMeasuresSequence": _moved(image, "PixelSpacing", "SliceThickness"),
+        "PlaneOrientationSequence": _moved(image, "ImageOrientationPatient"),
+        "PixelValueTransformationSequence": _moved(image, "RescaleIntercept", "RescaleSlope", "RescaleType"),
+        "CTReconstructionSequence": _moved(image, "ConvolutionKernel"),
+        "CTXRayDetailsSequence": _moved(image, "KVP"),
+        "CTImageFrameTypeSequence": _of(FrameType=image.ImageType, PixelPresentation="MONOCHROME", VolumetricProperties="VOLUME"),
+        "FrameAnatomySequence": _of(FrameLaterality="U"),
+    }
+    image.SharedFunctionalGroupsSequence = [_of(**{name: [group] for name, group in shared.items()})]
+    image.PerFrameFunctionalGroupsSequence = [
+        _of(
+            FrameContentSequence=[_of(StackID="1", InStackPositionNumber=k + 1, DimensionIndexValues=[1, k + 1])],
+            PlanePositionSequence=[_of(ImagePositionPatient=[f"{v:.4f}" for v in grid.points([k, 0, 0])])],
+        )
+        for k in range(len(hu))
+    ]
+    image.PixelData = np.ascontiguousarray(hu.astype("<i2", copy=False)).tobytes()
+    image.save_as(folder / "volume.dcm", enforce_file_format=True)
+
+
+def _of(**attributes: Any) -> Dataset:
+    item = Dataset()
+    for keyword, value in attributes.items():
+        setattr(item, keyword, value)
+    return item
+
+
+def _moved(image: Dataset, *keywords: str) -> Dataset:
+    """These attributes, taken from where a single slice has them."""
+    item = Dataset()
+    for keyword in keywords:
+        item.add(image[keyword])
+        del image[keyword]
+    return item
 
 
 def _header(hu: np.ndarray, grid: Grid, seed: int, salt: list[str]) -> Dataset:

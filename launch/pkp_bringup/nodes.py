@@ -148,7 +148,8 @@ def simulated_devices(kind: Kind, room: SimulatedRoom) -> tuple[NodeSpec, ...]:
     ]
     if room.dicom_port:
         peer = f"127.0.0.1:{room.dicom_port}"
-        carm = _device("carm_sim", "hardware_sim", "carm", "--room", folder, "--control", room.carm, "--peer", peer, "--ae", CARM)
+        scanner = ("--room", folder, "--control", room.carm, "--peer", peer, "--ae", CARM, "--enhanced")
+        carm = _device("carm_sim", "hardware_sim", "carm", *scanner)
         specs.append(attrs.evolve(carm, turn="last"))  # it reckons a whole scan on processors that a real one does not share
     return tuple(specs)
 

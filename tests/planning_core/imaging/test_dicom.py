@@ -2,6 +2,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from hardware_sim.patient.dicom import write_enhanced
 from planning_core.imaging import refusals
 from planning_core.imaging.ingest import load_ct
 
@@ -199,3 +200,20 @@ def test_the_list_of_series_helps_to_choose_and_names_nobody(series):
         load_ct(series)
     assert all(entry["spacing_mm"] == 1.5 for entry in caught.value.series)
     assert "Synthetic" not in str(caught.value.as_dict())
+
+
+def test_an_image_of_many_frames_reads_as_its_slices_do(small_ct, series, tmp_path):
+    write_enhanced(*small_ct, 5, tmp_path / "enhanced")
+    one, other = load_ct(tmp_path / "enhanced/volume.dcm"), load_ct(series)
+    np.testing.assert_array_equal(one.hu, other.hu)
+    np.testing.assert_allclose(one.grid.origin_mm, other.grid.origin_mm)
+    np.testing.assert_allclose(one.grid.spacing_mm, other.grid.spacing_mm)
+
+
+def test_a_frame_without_position_is_refused(small_ct, tmp_path):
+    write_enhanced(*small_ct, 5, tmp_path)
+    image = pydicom.dcmread(tmp_path / "volume.dcm")
+    del image.PerFrameFunctionalGroupsSequence[3].PlanePositionSequence
+    image.save_as(tmp_path / "volume.dcm")
+    with pytest.raises(refusals.MissingPositionError, match="slice 3"):
+        load_ct(tmp_path / "volume.dcm")

@@ -5,6 +5,8 @@ import struct
 import time
 from io import BytesIO
 
+import numpy as np
+import pydicom
 import pytest
 
 pytest.importorskip("pynetdicom")
@@ -13,11 +15,13 @@ from pkp_planning.dicom_peers import Peer, ReceptionConfig
 from pkp_planning.dicom_receiver import DicomReceiver
 from pkp_planning.received import Store
 from pydantic import ValidationError
-from pydicom.uid import CTImageStorage, MRImageStorage
+from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, MRImageStorage
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 from pynetdicom.sop_class import Verification
 
+from hardware_sim.patient.dicom import write_enhanced
+from planning_core.geometry import Grid
 from planning_core.imaging.ingest import load_ct
 from tests.ros2.pkp_planning.dicom_sender import COMPRESSED, call, push, send, series
 
@@ -75,6 +79,19 @@ def test_a_series_arrives_whole_and_is_read_by_the_ordinary_ingest(listening, in
     assert (ct.hu == sent.hu).all()
     assert str(instances[0].SeriesInstanceUID) not in str(got.folder)
     assert here.refused.empty()
+
+
+def test_an_image_of_many_frames_arrives_as_one_instance(listening, tmp_path):
+    here, hu = listening(), np.random.default_rng(3).integers(-900, 900, (9, 20, 24)).astype(np.int16)
+    write_enhanced(hu, Grid(hu.shape, (0.5, 0.5, 0.7), (3.0, -4.0, 90.0)), 1, tmp_path / "volume")
+    image = pydicom.dcmread(tmp_path / "volume/volume.dcm")
+    assert push(here.port, [image], classes=(EnhancedCTImageStorage,)) == [0]
+    got = here.series()
+    assert got.instances == 1
+    ct = load_ct(got.folder)
+    assert (ct.hu == hu).all()
+    np.testing.assert_allclose(ct.grid.spacing_mm, (0.5, 0.5, 0.7))
+    np.testing.assert_allclose(ct.grid.origin_mm, (3.0, -4.0, 90.0))
 
 
 def test_the_same_scan_sent_again_gets_a_folder_of_its_own(listening, instances):

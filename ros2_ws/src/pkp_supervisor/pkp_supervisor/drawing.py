@@ -48,7 +48,8 @@ def page() -> str:
         "The way out is always open: withdraw moves straight back along the tool's own axis by the arm's joints alone (the arm\n"
         "node enforces that), so it needs neither registration nor camera, and a stop in it is left without a check. With the\n"
         "pin in and the registration lost, or the tracker silent, no check can pass: a stop in insert or inject is then left\n"
-        "into withdraw only, after acknowledgement and with the same plan.\n\n"
+        "into withdraw only, after acknowledgement and with the same plan. A tracker that falls silent after the check is\n"
+        "waited for as long as the check is fresh.\n\n"
         f"{interlock_table()}"
     )
 

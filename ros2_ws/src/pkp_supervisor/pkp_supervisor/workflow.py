@@ -238,8 +238,9 @@ def _rearm(state: State, event: events.Rearm, now_s: float, fresh: Freshness) ->
     lacking = []
     if not state.acknowledged_by or not event.operator:
         lacking.append("an operator's acknowledgement of this stop")
-    out = _only_out(state)
-    if state.registered_s is not None and not out and not registration_checked(state, now_s, fresh):
+    checked = registration_checked(state, now_s, fresh)
+    out = _only_out(state, checked)
+    if state.registered_s is not None and not out and not checked:
         lacking.append(f"a registration check since the stop, at most {fresh.registration_check_s:g} s old")
     to = Phase.WITHDRAW if out else INTERLOCKS[state.stopped_in].after_rearm
     lacking += [f"{name} to be heard" for name in INTERLOCKS[to].needs if name in state.silent]
@@ -251,13 +252,13 @@ def _rearm(state: State, event: events.Rearm, now_s: float, fresh: Freshness) ->
     return _withdrawing(armed) if out else armed
 
 
-def _only_out(state: State) -> bool:
+def _only_out(state: State, checked: bool) -> bool:
     """Whether a stop can be left into withdrawal alone: it was on its way out, or the pin is in and the registration is lost or
-    cannot be checked, as the tracker is silent."""
+    cannot be checked, as the tracker is silent. One that falls silent after the check is waited for while that is fresh."""
     if state.stopped_in is Phase.WITHDRAW:
         return True
     in_bone = state.inserted and state.stopped_in in PIN_IN
-    return in_bone and (state.registered_s is None or "tracker" in state.silent)
+    return in_bone and (state.registered_s is None or ("tracker" in state.silent and not checked))
 
 
 def registration_checked(state: State, now_s: float, fresh: Freshness) -> bool:
