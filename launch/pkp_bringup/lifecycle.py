@@ -8,7 +8,7 @@ from typing import Any
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 
 from planning_core.errors import PkpError
@@ -31,6 +31,17 @@ class TransitionRefusedError(PkpError):
     """A node refused to change its state. Carries ``node`` and ``asked``."""
 
     code = "transition_refused"
+
+
+def spin(executor: Executor, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+    """Let an executor hear messages until a condition holds; returns whether it does."""
+    deadline = time.monotonic() + seconds
+    while not until():
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        executor.spin_once(timeout_sec=min(left, 0.05))
+    return True
 
 
 class LifecycleClient:
@@ -82,13 +93,7 @@ class LifecycleClient:
 
     def spin(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
         """Hear messages until a condition holds; returns whether it does."""
-        deadline = time.monotonic() + seconds
-        while not until():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            self._executor.spin_once(timeout_sec=min(left, 0.05))
-        return True
+        return spin(self._executor, seconds, until)
 
     def _ask(self, name: str, kind: Any, service: str, request: Any, timeout_s: float) -> Any:
         """The answer, or None where there was none in time."""

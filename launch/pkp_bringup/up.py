@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rclpy
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from pkp_bringup.domain import DOMAINS, loopback, own_domain
+from pkp_bringup.lifecycle import spin
 from pkp_bringup.nodes import KINDS, SimulatedRoom, bring_up
 from pkp_bringup.room import Room
 from planning_core.errors import InputError, PkpError
@@ -124,7 +126,7 @@ def _run(given: argparse.Namespace, folder: Path, asked: threading.Event) -> dic
                 return None
             assert subject is not None
             assert simulated is not None
-            result = _carry_out(node, room, subject, simulated, asked)
+            result = _carry_out(subject, simulated, asked)
         return {**result, **_left(folder)}  # the record is whole only after the nodes have ended
 
 
@@ -173,20 +175,26 @@ def _hands(simulated: SimulatedRoom) -> SimulatedHands:
     return SimulatedHands(simulated.folder, simulated.carm, simulated.folder / "injector.control")
 
 
-def _carry_out(node: Any, room: Room, subject: Subject, simulated: SimulatedRoom, asked: threading.Event) -> dict[str, Any]:
+def _carry_out(subject: Subject, simulated: SimulatedRoom, asked: threading.Event) -> dict[str, Any]:
     from pkp_simulation.auto import carry_out_and_compare
 
-    def spin(seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
-        done = room.clients.spin(seconds, lambda: until() or asked.is_set())
+    node = rclpy.create_node("operator")
+    executor = SingleThreadedExecutor()  # its own: that of the bring-up looks at every node's lifecycle services each time
+    executor.add_node(node)
+
+    def listen(seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+        done = spin(executor, seconds, lambda: until() or asked.is_set())
         if asked.is_set() and not until():
             raise InterruptedByUserError("interrupted; the arm stands, nothing flows")
         return done
 
     hands = _hands(simulated)
     try:
-        return carry_out_and_compare(node, spin, hands, subject, simulated.folder / "injector.truth", _say)
+        return carry_out_and_compare(node, listen, hands, subject, simulated.folder / "injector.truth", _say)
     finally:
         hands.close()
+        executor.shutdown()
+        node.destroy_node()
 
 
 def _left(folder: Path) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def test_a_series_arrives_whole_and_is_read_by_the_ordinary_ingest(listening, in
 
 
 def test_an_image_of_many_frames_arrives_as_one_instance(listening, tmp_path):
-    here, hu = listening(), np.random.default_rng(3).integers(-900, 900, (9, 20, 24)).astype(np.int16)
+    here, hu = listening(), np.random.default_rng(3).integers(-900, 900, (12, 20, 24)).astype(np.int16)
     write_enhanced(hu, Grid(hu.shape, (0.5, 0.5, 0.7), (3.0, -4.0, 90.0)), 1, tmp_path / "volume")
     image = pydicom.dcmread(tmp_path / "volume/volume.dcm")
     assert push(here.port, [image], classes=(EnhancedCTImageStorage,)) == [0]

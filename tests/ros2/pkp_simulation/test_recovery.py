@@ -42,7 +42,7 @@ def recovery(desk):
     need_ros()
     from pkp_simulation.recovery import Recovery
 
-    return Recovery(desk, lambda: desk.done.append("check"), lambda: "abc")
+    return Recovery(desk, lambda: desk.done.append("release"), lambda: desk.done.append("check"), lambda: "abc")
 
 
 def stops(desk, times, then="done"):
@@ -63,7 +63,7 @@ def test_after_a_stop_it_acknowledges_checks_rearms_and_begins_anew():
     desk = Desk()
     here = recovery(desk)
     assert here.through(stops(desk, 2)) == "done"
-    assert desk.done == ["acknowledge", "check", "rearm abc"] * 2
+    assert desk.done == ["acknowledge", "release", "check", "rearm abc"] * 2
     assert [e.message for e in here.stops] == ["stopped"] * 2
 
 

@@ -29,6 +29,9 @@ class Hands:
     def touch_check_point(self, touching):
         self.do("touch" if touching else "away")
 
+    def release_arm(self):
+        self.do("release")
+
     def cement_mixed_at(self):
         self.do("cement")
 
@@ -69,7 +72,7 @@ def test_a_stop_lets_the_patient_breathe_and_a_rearm_brings_no_second_cartridge(
     done = walked(
         ("insert", {}), ("inject", {}), ("stopped", {"stage": "touch the check point"}), ("stopped", {}), ("inject", {})
     )
-    assert done == ["hold", "breathe", "cement", "touch", "away"]
+    assert done == ["hold", "breathe", "cement", "release", "touch", "away"]
 
 
 def test_it_hears_the_room_and_says_what_a_device_refused():

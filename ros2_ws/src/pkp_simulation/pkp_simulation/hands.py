@@ -12,6 +12,7 @@ from typing import Any
 
 from builtin_interfaces.msg import Time
 
+from hardware_sim.arm import ArmMode
 from hardware_sim.room.control import RoomOperator
 from planning_core.errors import PkpError
 
@@ -130,6 +131,11 @@ class SimulatedHands:
     def touch_check_point(self, touching: bool) -> None:
         """See ``procedure.Hands``."""
         self.room.probe("bead" if touching else "away")
+
+    def release_arm(self) -> None:
+        """See ``procedure.Hands``."""
+        if self.room.ask(do="status")["arm_mode"] != ArmMode.RUNNING:
+            self.room.ask(do="unlock")
 
     def cement_mixed_at(self) -> Time:
         """A fresh cartridge is set in."""

@@ -60,6 +60,9 @@ class Hands(Protocol):
     def touch_check_point(self, touching: bool) -> None:
         """The surgeon holds the probe's tip on the check bead, or puts it away."""
 
+    def release_arm(self) -> None:
+        """Whoever stands at the arm's pendant releases a protective stop, if there is one."""
+
     def cement_mixed_at(self) -> Time:
         """When mixing of the cement in the injector began."""
 
@@ -112,7 +115,7 @@ def carry_out(
         if done.registration is not None:
             check(operator, hands, done.plan)
 
-    recovery = Recovery(operator, checked, lambda: done.plan.plan_hash)
+    recovery = Recovery(operator, hands.release_arm, checked, lambda: done.plan.plan_hash)
     done.stops = recovery.stops
     recovery.through(lambda: register(operator, hands, done))
     doses = doses_ml(done.plan)

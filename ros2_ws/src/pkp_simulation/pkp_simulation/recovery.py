@@ -24,12 +24,15 @@ class Recovery:
     """Carries pieces of a procedure through the stops that come.
 
     Args:
-        check: touches the check point again, where there is a registration to check.
+        release: lets an arm go on whose own controller has stopped it. check: touches the check point again, where there is a
+            registration to check.
         plan_hash: of the plan in hand; empty before there is one.
     """
 
-    def __init__(self, operator: Operator, check: Callable[[], object], plan_hash: Callable[[], str]) -> None:
-        self._operator, self._check, self._plan_hash = operator, check, plan_hash
+    def __init__(
+        self, operator: Operator, release: Callable[[], object], check: Callable[[], object], plan_hash: Callable[[], str]
+    ) -> None:
+        self._operator, self._release, self._check, self._plan_hash = operator, release, check, plan_hash
         self.stops: list[PkpError] = []
 
     def through(self, piece: Callable[[], Result]) -> Result:
@@ -55,6 +58,7 @@ class Recovery:
         for left in reversed(range(TRIES)):
             try:
                 operator.acknowledge()
+                self._release()
                 if operator.stopped_in is not Phase.WITHDRAW:  # the way out needs none
                     self._check()
                 operator.rearm(self._plan_hash())

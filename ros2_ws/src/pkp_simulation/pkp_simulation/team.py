@@ -15,7 +15,7 @@ from pkp_lifecycle.node import KEPT, LATEST
 from pkp_lifecycle.polled import Polled, unspun
 from pkp_msgs import msg
 from pkp_msgs.action import Register
-from pkp_supervisor.phases import Phase
+from pkp_supervisor.phases import LATCHED, Phase
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from pkp_simulation.procedure import CHECK_STAGE, SCAN_STAGE, Hands
@@ -50,6 +50,8 @@ def attend(hands: Hands, before: Heard, now: Heard) -> None:
     """
     if now.breath_held != before.breath_held:
         hands.hold_breath(now.breath_held)
+    if now.stage == CHECK_STAGE != before.stage and now.phase in LATCHED:
+        hands.release_arm()  # before a re-arm somebody looks at it
     if (now.stage == CHECK_STAGE) != (before.stage == CHECK_STAGE):
         hands.touch_check_point(now.stage == CHECK_STAGE)
     if now.stage == SCAN_STAGE != before.stage:
