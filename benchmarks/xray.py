@@ -52,6 +52,7 @@ def measured(trial: Trial) -> Row | None:
         "case": trial.case,
         "level": trial.level.value,
         "collapse": trial.collapse,
+        "points": len(trial.clicks.pixels[0]),
         "orthogonal": trial.orthogonal,
         "angle_deg": round(trial.angle_deg, 1),
         "s": round(seconds, 2),
@@ -160,13 +161,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pairs", type=int, default=9, help="of views per vertebra; more can be added to what is there")
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--out", type=Path, default=Path("xray.jsonl"), help="one line per trial; an interrupted run goes on")
+    parser.add_argument(
+        "--points", type=int, choices=(1, 3), default=1, help="clicked in each view: the body, or the pedicles too"
+    )
     parser.add_argument("--calibrate", action="store_true", help="write the shipped calibration from all that is in the file")
     given = parser.parse_args(arguments)
     rows = [json.loads(text) for text in given.out.read_text().splitlines()] if given.out.exists() else []
     done = frozenset(row["name"] for row in rows)
     with given.out.open("a") as stream:
         for case in given.cases:
-            for trial in trials(case, given.pairs, given.seed, done):
+            for trial in trials(case, given.pairs, given.seed, done, given.points):
                 row = measured(trial)
                 if row is not None:
                     rows.append(row)

@@ -24,7 +24,7 @@ from planning_core.anatomy.shape_model.training.anatomy import field_of
 from planning_core.anatomy.shape_model.training.correspondence import shipped_shapes
 from planning_core.anatomy.shape_model.training.learning import learn
 from planning_core.anatomy.shape_model.training.surfaces import NoShapesError
-from planning_core.anatomy.vertebra import Vertebra
+from planning_core.anatomy.vertebra import Side, Vertebra
 from planning_core.geometry import DistanceField, RigidTransform
 from planning_core.geometry.arrays import FloatArray
 from planning_core.geometry.solid import inside_mesh
@@ -36,6 +36,7 @@ from planning_core.xray.clicks import Clicks
 from planning_core.xray.fitting.chain import Chain, chain_of
 from planning_core.xray.image import XrayImage
 from planning_core.xray.pair import angle_deg
+from planning_core.xray.triangulation import CLICK_MM as POINT_MM
 
 LEVELS = {
     "thoracic_ct": tuple(f"T{n}" for n in range(1, 13)) + ("L1",),
@@ -133,8 +134,12 @@ def body_centre(vertebra: Vertebra) -> FloatArray:
     return vertebra.ct_lps_from_vertebra.apply((points.min(axis=0) + points.max(axis=0)) / 2)
 
 
-def trials(case: str, pairs: int, seed: int, done: frozenset[str] = frozenset()) -> Iterator[Trial]:
-    """Every vertebra of a case in so many pairs of views, a frontal with a lateral and random ones in turn; those done are left out."""
+def trials(case: str, pairs: int, seed: int, done: frozenset[str] = frozenset(), points: int = 1) -> Iterator[Trial]:
+    """Every vertebra of a case in so many pairs of views, a frontal with a lateral and random ones in turn; those done are left out.
+
+    Args:
+        points: clicked in each view: 1, the body, or 3, with both pedicles, as exactly as the triangulation baseline's.
+    """
     ct = load_ct(shared(CTS[case]))
     spine = model_spine(LabelFileSegmenter(shared(MASKS[case])).read(), None)
     sound = Materials.of(ct, FLUOROSCOPY)
@@ -150,6 +155,10 @@ def trials(case: str, pairs: int, seed: int, done: frozenset[str] = frozenset())
             pressed, vertebra = collapsed(ct, vertebra, kind, loss)
             patient = Materials.of(pressed, FLUOROSCOPY)
         middle = body_centre(vertebra)
+        pedicles = measure_pedicles(vertebra)
+        shown = [middle, *(pedicles[side].centre_lps_mm for side in Side if side in pedicles)][:points]
+        if len(shown) < points:
+            continue
         for number in range(count):
             if f"{case}/{name}{suffix}/{number}" in done:
                 continue
@@ -158,12 +167,15 @@ def trials(case: str, pairs: int, seed: int, done: frozenset[str] = frozenset())
             views = view_pair(rng, orthogonal=straight)
             move = small_move(rng, middle, SHIFT_MM, TURN_DEG)
             truth = RigidTransform.from_parts("carm", "ct_lps", move.rotation, move.translation_mm - middle)
-            images, clicks, at = [], [], truth.apply(middle)
+            images, clicks, at = [], [], truth.apply(np.array(shown))
             for n, view in enumerate(views):
                 made = acquire(patient, view.seen_from(truth), FLUOROSCOPY.model_copy(update={"seed": seed + 10 * number + n}))
                 images.append(attrs.evolve(made, view=view))
-                px_per_mm = float(np.linalg.norm(view.project_slope(at))) / np.sqrt(2)
-                clicks.append([view.project(at) + rng.normal(size=2) * CLICK_MM * px_per_mm])
+                if points == 1:
+                    px_per_mm = float(np.linalg.norm(view.project_slope(at[0]))) / np.sqrt(2)
+                    clicks.append([view.project(at[0]) + rng.normal(size=2) * CLICK_MM * px_per_mm])
+                else:
+                    clicks.append(view.project(at) + rng.normal(size=(3, 2)) * POINT_MM / view.pixel_spacing_mm)
             yield Trial(case, level, suffix, number, straight, angle_deg(*views), tuple(images), Clicks(clicks), truth, vertebra)
 
 

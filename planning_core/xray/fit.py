@@ -148,7 +148,7 @@ def find(
     if clicks is not None:
         clicks.check(views)
     start = _start(usual, views, clicks)
-    prior = prior_of(usual, views if clicks else (), [p[0] for p in clicks.pixels] if clicks else (), config)
+    prior = prior_of(usual, views if clicks else (), clicks.pixels if clicks else (), config)
     fitting = _Fitting(images, config)
     rigid, summits = fitting.summits(start, prior, config.blind_mm if clicks is None else 0.0)
     best = summits[0].chain

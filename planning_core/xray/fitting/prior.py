@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import attrs
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from planning_core.anatomy.shape_model.model import ShapeInstance, ShapeModel
 from planning_core.geometry.arrays import FloatArray
 from planning_core.xray.fitting.chain import Chain
 from planning_core.xray.fitting.config import FitConfig
 from planning_core.xray.geometry import PinholeView
-from planning_core.xray.reconstruction import SCALE, SHIFT, WEIGHTS
+from planning_core.xray.reconstruction import SCALE, SHIFT, WEIGHTS, body_middle
 
 FREE = 1e-6
 """Precision per mm² of what nothing is known about: keeps sums solvable."""
+
+
+@attrs.frozen(eq=False)
+class Isthmuses:
+    """Where a model has the narrowest part of its left and its right pedicle: linear in weights and collapse.
+
+    Args:
+        mean: (2, 3) mm in the vertebra's frame at scale 1.
+        slopes: (k + 3, 2, 3) mm per standard deviation of each mode, then per unit of each kind of collapse.
+    """
+
+    mean: FloatArray
+    slopes: FloatArray
+
+    @classmethod
+    def of(cls, model: ShapeModel) -> Isthmuses:
+        """A model's."""
+        ends = model.pedicles.of(np.concatenate([model.mean[None], model.jacobian()]))
+        halfway = (ends[:, 0::2] + ends[:, 1::2]) / 2
+        return cls(halfway[0], halfway[1:])
+
+    def places(self, shape: ShapeInstance) -> tuple[FloatArray, FloatArray]:
+        """(2, 3) in the pose's frame, and (k + 10, 2, 3) mm by which they move per unit of each parameter of ``moved``."""
+        own = shape.scale * (self.mean + np.tensordot(np.concatenate([shape.weights, shape.fracture]), self.slopes, axes=1))
+        there, about = shape.pose.apply(own), shape.pose.apply(body_middle(shape.model, shape.shape))
+        turns = np.stack([np.cross(axis, there - about) for axis in np.eye(3)])
+        shifts = np.broadcast_to(np.eye(3)[:, None, :], turns.shape)
+        linear = np.concatenate([own[None], shape.scale * self.slopes])
+        return there, np.concatenate([turns, shifts, shape.pose.rotate(linear)])
 
 
 @attrs.frozen(eq=False)
@@ -23,13 +53,14 @@ class Prior:
     """Gaussian knowledge of a chain's parameters.
 
     Args:
-        rotation: (3, 3) usual, views' frame. views, clicks: where the middle of the body was clicked, (2,) each; none where it
-            was not.
+        rotation: (3, 3) usual, views' frame. views, clicks: what was clicked, (1 or 3, 2) each as in ``Clicks``; none where
+            nothing was. isthmuses: of the chain's model.
     """
 
     rotation: FloatArray
     views: tuple[PinholeView, ...]
     clicks: tuple[FloatArray, ...]
+    isthmuses: Isthmuses
     config: FitConfig
 
     def cost(self, chain: Chain) -> float:
@@ -43,7 +74,7 @@ class Prior:
         return slopes.T @ slopes + FREE * np.eye(chain.count), -slopes.T @ rows
 
     def _rows(self, chain: Chain) -> tuple[FloatArray, FloatArray]:
-        config, shape, _own = self.config, chain.shape, chain.own
+        config, shape = self.config, chain.shape
         turn = Rotation.from_matrix(shape.pose.rotation @ self.rotation.T).as_rotvec()
         sigma = np.concatenate(
             [
@@ -67,17 +98,41 @@ class Prior:
         slopes = np.zeros((len(sigma), chain.count))
         slopes[np.arange(len(sigma)), where] = 1 / sigma
         rows, all_slopes = [values / sigma], [slopes]
-        middle = chain.middle
-        for view, click in zip(self.views, self.clicks, strict=True):
-            by_mm = view.project_slope(middle)
-            px_per_mm = float(np.linalg.norm(by_mm)) / np.sqrt(2)
-            rows.append((view.project(middle) - click) / px_per_mm / config.click_sigma_mm)
-            one = np.zeros((2, chain.count))
-            one[:, SHIFT] = by_mm / px_per_mm / config.click_sigma_mm
+        for view, click, place, by, sigma_mm, limit in self._clicked(chain):
+            by_mm = view.project_slope(place)
+            unit = float(np.linalg.norm(by_mm)) / np.sqrt(2) * sigma_mm
+            off, one = (view.project(place) - click) / unit, np.zeros((2, chain.count))
+            pull, slope = _believed(float(np.linalg.norm(off)), limit)
+            rows.append(pull * off)
+            one[:, : chain.own] = slope / unit * by_mm @ by
             all_slopes.append(one)
         return np.concatenate(rows), np.vstack(all_slopes)
+
+    def _clicked(self, chain: Chain) -> Iterator[tuple[PinholeView, FloatArray, FloatArray, FloatArray, float, float]]:
+        """Each click: view, pixel, where the chain has that point (3,), (3, own) how it moves there, sigma in mm, outlier limit."""
+        config, three = self.config, any(len(c) == 3 for c in self.clicks)
+        body_mm = config.careful_sigma_mm if three else config.click_sigma_mm
+        middle, with_it = chain.middle, np.zeros((3, chain.own))
+        with_it[:, SHIFT] = np.eye(3)
+        there, by = self.isthmuses.places(chain.shape) if three else (None, None)
+        for view, clicks in zip(self.views, self.clicks, strict=True):
+            yield view, clicks[0], middle, with_it, body_mm, np.inf
+            if there is not None and by is not None:
+                for side in (0, 1):
+                    yield view, clicks[1 + side], there[side], by[:, side].T, config.pedicle_sigma_mm, config.click_outlier
+
+
+def _believed(sigmas: float, limit: float) -> tuple[float, float]:
+    """What a residual of so many sigmas and its slope are multiplied with, so that half its square is Cauchy's cost.
+
+    A click that is nowhere near what the pictures show loses its pull: it is told of by the cross-check.
+    """
+    if not np.isfinite(limit) or sigmas < 1e-9:
+        return 1.0, 1.0
+    rest = limit * float(np.sqrt(np.log1p((sigmas / limit) ** 2)))
+    return rest / sigmas, sigmas / (1 + (sigmas / limit) ** 2) / rest
 
 
 def prior_of(chain: Chain, views: Sequence[PinholeView], clicks: Sequence[FloatArray], config: FitConfig) -> Prior:
     """The prior of a chain that stands as is usual."""
-    return Prior(chain.shape.pose.rotation, tuple(views), tuple(clicks), config)
+    return Prior(chain.shape.pose.rotation, tuple(views), tuple(clicks), Isthmuses.of(chain.shape.model), config)
