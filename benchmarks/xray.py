@@ -5,7 +5,8 @@
 Every complete vertebra of the CTs, the whole trunk's pictures (three energies, scatter, blur, noise: ``FLUOROSCOPY``), frontal and
 lateral or random views at least 20 degrees apart; the patient is turned by up to 10 degrees about and shifted by up to 15 mm along
 each axis, which the fit is not told. It is told the level and, in each view, the middle of the body with an error of 3 mm (one sigma, at
-the bone, down and across). Shape models and atlas are learned without the tested patient; so is what says whether a result is
+the bone, down and across); with ``--points 3`` the middle of the body and of both pedicles, as exactly as the triangulation baseline
+(1.5 mm on the detector). Shape models and atlas are learned without the tested patient; so is what says whether a result is
 good. Every trial is a line of FILE, and what is there is not run again. ``--calibrate`` writes the shipped calibration from all of it.
 
 A pedicle's path is the one that keeps furthest from the model's own surface, near the axis that the model carries; it counts as inside
@@ -29,7 +30,7 @@ import numpy as np
 from benchmarks.xray_trials import LEVELS, Trial, drawn_inside, scores, trials, usual_without
 from planning_core.anatomy.levels import USUAL_LEVELS, VertebraLevel
 from planning_core.xray.fit import Findings, find
-from planning_core.xray.fitting.confidence import GOOD_DICE, GOOD_HD95_MM, Calibration
+from planning_core.xray.fitting.confidence import GOOD_DICE, GOOD_HD95_MM, Calibration, with_calibration
 from planning_core.xray.fitting.config import FitConfig
 
 FITTING = Path(__file__).resolve().parent.parent / "planning_core/xray/fitting/confidence.json"
@@ -167,6 +168,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--calibrate", action="store_true", help="write the shipped calibration from all that is in the file")
     given = parser.parse_args(arguments)
     rows = [json.loads(text) for text in given.out.read_text().splitlines()] if given.out.exists() else []
+    others = sum(row.get("points", 1) != given.points for row in rows)
+    if others:
+        parser.error(f"{given.out} holds {others} trials with another number of points: give another --out")
     done = frozenset(row["name"] for row in rows)
     with given.out.open("a") as stream:
         for case in given.cases:
@@ -177,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     stream.write(json.dumps(row) + "\n")
                     stream.flush()
     if given.calibrate:
-        FITTING.write_text(calibrated(rows).as_json())
+        FITTING.write_text(with_calibration(FITTING.read_text(), given.points, calibrated(rows)))
     print(table(judged(rows) or rows))
     return 0
 

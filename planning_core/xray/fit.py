@@ -17,7 +17,7 @@ from planning_core.anatomy.shape_model.store import load_shape_model
 from planning_core.geometry import RigidTransform
 from planning_core.geometry.arrays import FloatArray
 from planning_core.xray.atlas.atlas import load_bone_atlas
-from planning_core.xray.clicks import Clicks
+from planning_core.xray.clicks import Clicks, InvalidClicksError
 from planning_core.xray.fitting.chain import Chain, chain_of
 from planning_core.xray.fitting.climb import Summit, climb
 from planning_core.xray.fitting.confidence import Calibration, Signs, shipped
@@ -64,11 +64,12 @@ def reconstruct(
 
     Raises:
         TooFewViewsError, FrameMismatchError, EqualViewsError, MirroredViewError: see ``check_views``.
-        InvalidClicksError: clicks do not fit the images. ReconstructionError: a view does not show the vertebra.
+        InvalidClicksError: clicks do not fit the images, or left and right are exchanged.
+        ReconstructionError: a view does not show the vertebra.
     """
     config = config or FitConfig()
     angle = check_views([image.view for image in images])
-    calibration = calibration or shipped()
+    calibration = calibration or shipped(1 if clicks is None else len(clicks.pixels[0]))
     found = find(images, level, clicks, config, usual=usual)
     sure = calibration.probability(found.signs)
     doubts = list(found.plain_doubts(config))
@@ -186,6 +187,12 @@ def _start(usual: Chain, views: Sequence[PinholeView], clicks: Clicks | None) ->
     points = np.array([meeting_point(views, [p[n] for p in clicks.pixels]) for n in range(len(clicks.pixels[0]))])
     if len(points) == 1:
         return placed(usual, points[0])
+    if (points[1] - points[2])[0] <= 0:  # the views' frame has the patient's axes, about
+        raise InvalidClicksError(
+            f"the left pedicle as clicked lies {points[2, 0] - points[1, 0]:.0f} mm to the right of the right one: "
+            "left and right are the patient's own",
+            given=points.round(1).tolist(),
+        )
     shape = usual.shape
     ends = shape.model.pedicles.of(shape.shape)
     own = np.array([body_middle(shape.model, shape.shape), ends[:2].mean(axis=0), ends[2:].mean(axis=0)])

@@ -6,13 +6,16 @@ A logistic regression on trials with patients who had no part in the models (``b
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib.resources import files
+from typing import Any
 
 import attrs
 import numpy as np
 
 from planning_core.geometry.arrays import FloatArray
 
+FILE = "confidence.json"
 GOOD_DICE, GOOD_HD95_MM = 0.77, 7.0
 """What a good model is: both."""
 NAMES = ("likeness", "significance", "least_significance", "disagreement_mm", "surface_sd_mm", "log_score", "deviation")
@@ -85,14 +88,28 @@ class Calibration:
         threshold = float(np.clip(np.percentile(bad, 95) if bad.size else 0.5, 0.5, 0.95))
         return cls(centre, spread, beta[1:], float(beta[0]), threshold)
 
-    def as_json(self) -> str:
-        """As ``shipped`` reads it."""
-        table = {key: np.round(value, 5).tolist() for key, value in attrs.asdict(self).items()}
-        return json.dumps({"signs": NAMES, **table}, indent=1) + "\n"
+    @classmethod
+    def of_table(cls, table: Mapping[str, Any]) -> Calibration:
+        """From what ``table`` gives."""
+        centre, spread, weights = (np.array(table[key], float) for key in ("centre", "spread", "weights"))
+        return cls(centre, spread, weights, float(table["offset"]), float(table["threshold"]))
+
+    def table(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {key: np.round(value, 5).tolist() for key, value in attrs.asdict(self).items()}
 
 
-def shipped() -> Calibration:
-    """The calibration that comes with the package."""
-    given = json.loads(files(__package__).joinpath("confidence.json").read_text())
-    centre, spread, weights = (np.array(given[key], float) for key in ("centre", "spread", "weights"))
-    return Calibration(centre, spread, weights, float(given["offset"]), float(given["threshold"]))
+def shipped(points: int = 1) -> Calibration:
+    """The calibration that comes with the package.
+
+    Args:
+        points: clicked in each view, 1 or 3: what the pictures are like where a fit is good hangs on what held it.
+    """
+    return Calibration.of_table(json.loads(files(__package__).joinpath(FILE).read_text())[str(points)])
+
+
+def with_calibration(text: str, points: int, calibration: Calibration) -> str:
+    """The file's text with the calibration for so many points in place of what stood there."""
+    given = json.loads(text)
+    kept = {key: value for key, value in given.items() if key not in ("signs", str(points))}
+    return json.dumps({"signs": NAMES, **dict(sorted({**kept, str(points): calibration.table()}.items()))}, indent=1) + "\n"

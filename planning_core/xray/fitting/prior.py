@@ -109,7 +109,7 @@ class Prior:
         return np.concatenate(rows), np.vstack(all_slopes)
 
     def _clicked(self, chain: Chain) -> Iterator[tuple[PinholeView, FloatArray, FloatArray, FloatArray, float, float]]:
-        """Each click: view, pixel, where the chain has that point (3,), (3, own) how it moves there, sigma in mm, outlier limit."""
+        """Each click: view, pixel, (3,) the chain's point, (3, own) how it moves there, sigma in mm, outlier limit."""
         config, three = self.config, any(len(c) == 3 for c in self.clicks)
         body_mm = config.careful_sigma_mm if three else config.click_sigma_mm
         middle, with_it = chain.middle, np.zeros((3, chain.own))

@@ -125,15 +125,44 @@ def attrs_free(config):
     return config.model_copy(update={"blind_mm": 0.1, "steps": 4})
 
 
-def test_three_points_turn_the_start(truth, images, usual):
+def three_points(chain, images, order=(0, 1, 2)):
+    """Body, left and right pedicle as they are shown, in another order if one is given."""
+    ends = chain.shape.pose.apply(chain.shape.model.pedicles.of(chain.shape.shape))
+    points = np.array([chain.middle, ends[:2].mean(axis=0), ends[2:].mean(axis=0)])
+    return [image.view.project(points)[list(order)] for image in images]
+
+
+def test_three_points_turn_the_start(usual, images):
     turned = usual.moved(np.r_[np.radians([0, 0, 25.0]), np.zeros(usual.count - 3)])
     turned = placed(turned, np.array([5.0, 0.0, 0.0]))
     shots = [picture(turned, image.view, seed=n) for n, image in enumerate(images)]
-    shape = turned.shape
-    ends = shape.pose.apply(shape.model.pedicles.of(shape.shape))
-    points = np.array([turned.middle, ends[:2].mean(axis=0), ends[2:].mean(axis=0)])
-    shown = Clicks([image.view.project(points) for image in shots])
+    shown = Clicks(three_points(turned, shots))
     assert away_mm(reconstruct(shots, LEVEL, shown, QUICK, usual=usual), turned) < 2.0
+
+
+def test_clicked_pedicles_hold_the_model_where_the_pictures_say_little(truth, images, usual):
+    """A noisy lateral view: the pedicles' middles come out nearer to the truth with them than without."""
+    poor = [images[0], picture(truth, images[1].view, noise=2.0, seed=7)]
+
+    def off_mm(found):
+        own, known = (s.pose.apply(s.model.pedicles.of(s.shape)) for s in (found.shape, truth.shape))
+        return float(np.linalg.norm((own - known).reshape(2, 2, 3).mean(axis=1), axis=1).mean())
+
+    one = reconstruct(poor, LEVEL, clicks(truth, poor, 4.0), QUICK, usual=usual)
+    three = reconstruct(poor, LEVEL, Clicks(three_points(truth, poor)), QUICK, usual=usual)
+    assert off_mm(three) < off_mm(one)
+    assert off_mm(three) < 1.5
+
+
+def test_a_pedicle_clicked_far_off_does_not_carry_the_model_away(truth, images, usual):
+    shown = three_points(truth, images)
+    shown[0][1] += [0.0, 25.0]
+    assert away_mm(reconstruct(images, LEVEL, Clicks(shown), QUICK, usual=usual), truth) < 2.5
+
+
+def test_left_and_right_exchanged_are_refused(truth, images, usual):
+    with pytest.raises(InvalidClicksError, match="the patient's own"):
+        reconstruct(images, LEVEL, Clicks(three_points(truth, images, (0, 2, 1))), QUICK, usual=usual)
 
 
 def test_views_that_cannot_be_used_are_refused(truth, images, usual):
