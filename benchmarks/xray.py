@@ -10,8 +10,8 @@ the bone, down and across); with ``--points 3`` the middle of the body and of bo
 good. Every trial is a line of FILE, and what is there is not run again. ``--calibrate`` writes the shipped calibration from all of it.
 
 A pedicle's path is the one that keeps furthest from the model's own surface, near the axis that the model carries; it counts as inside
-where 12 mm of a cylinder of 5 mm lie in the true bone. In
-pedicles narrower than 6 mm it cannot, and those are shown apart. The correlation baseline is the mean shape of the level, its pose
+where 12 mm of a cylinder of 5 mm lie in the true bone. Where
+the bone holds no such cylinder in any direction it cannot, and those are shown apart. The correlation baseline is the mean shape of the level, its pose
 by the same correlation. The triangulation baseline is given four true points in each view, 1.5 mm off (``xray_paths``), and draws its
 paths from them. Real films have no truth here.
 """

@@ -210,6 +210,23 @@ def deepest(model: DistanceField, entry: FloatArray, body: FloatArray) -> FloatA
     return path(ends)
 
 
+@functools.lru_cache(maxsize=8)
+def holds_paths(vertebra: Vertebra) -> bool:
+    """Whether the true bone of both pedicles holds the cylinder at all, along any of a fan of directions: width alone does not say."""
+    pedicles = measure_pedicles(vertebra)
+    to_frame = vertebra.ct_lps_from_vertebra.inverse()
+
+    def room(side: Side, convergence: float, tilt: float) -> float:
+        a, t, inwards = np.radians(convergence), np.radians(tilt), -1.0 if side is Side.LEFT else 1.0
+        way = np.array([inwards * np.sin(a) * np.cos(t), -np.cos(a) * np.cos(t), np.sin(t)])
+        middle = to_frame.apply(pedicles[side].centre_lps_mm)
+        path = deepest(vertebra.whole, middle - HALF_PEDICLE_MM * way, middle + HALF_PEDICLE_MM * way)
+        return -float(vertebra.whole.at(path).max())
+
+    fan = [(a, t) for a in range(-10, 51, 10) for t in range(-30, 31, 10)]
+    return set(pedicles) == set(Side) and all(any(room(side, a, t) >= CYLINDER_MM for a, t in fan) for side in Side)
+
+
 def drawn_inside(trial: Trial) -> float:
     """The triangulation baseline on a trial: 1 where both paths drawn from four points clicked in each view keep their cylinder.
 
@@ -246,18 +263,17 @@ def scores(shape: ShapeInstance, trial: Trial) -> dict[str, float]:
         "hd95_mm": float(max(np.percentile(there, 95), np.percentile(home, 95))),
         "mean_mm": float(there.mean() + home.mean()) / 2,
     }
-    inside, could, away = [], [], []
+    inside, away = [], []
     to_frame = vertebra.ct_lps_from_vertebra.inverse()
     for side, pedicle in measure_pedicles(vertebra).items():
         entry, body = found.pedicle_axis(side)
         along = (body - entry) / np.linalg.norm(body - entry)
         path = deepest(model, entry, body)
         inside.append(bool(whole.at(path).max() <= -CYLINDER_MM))
-        could.append(pedicle.width_mm >= 2 * CYLINDER_MM + 1)
         gap = to_frame.apply(pedicle.centre_lps_mm) - (entry + body) / 2
         away.append(float(np.linalg.norm(gap - (gap @ along) * along)))
     return out | {
         "both_inside": float(len(inside) == 2 and all(inside)),
-        "could": float(len(could) == 2 and all(could)),
+        "could": float(holds_paths(vertebra)),
         "pedicle_mm": float(np.mean(away)) if away else float("nan"),
     }

@@ -110,7 +110,9 @@ class Findings:
 
     def plain_doubts(self, config: FitConfig) -> list[str]:
         """What speaks against it by itself."""
-        doubts, signs = [], self.signs
+        doubts, signs, region = [], self.signs, self.chain.shape.model.region
+        if region in config.unproven:
+            doubts.append(f"from {region.value} most vertebrae of a patient who was left out were rebuilt badly")
         if self.inverted:
             doubts.append(f"views {list(self.inverted)} fit better with their grey turned round")
         if signs.least_significance < config.least_significance:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat
 
+from planning_core.anatomy.shape_model.region import Region
+
 
 class FitConfig(BaseModel):
     """How a vertebra's shape is laid over X-ray images and when the result is believed."""
@@ -37,4 +39,7 @@ class FitConfig(BaseModel):
     least_significance: float = Field(1.5, description="of every view")
     most_disagreement_mm: float = Field(5.0, gt=0, description="between poses that fit about as well")
     most_collapse: float = Field(0.15, gt=0, description="share of height by which results that fit about as well may differ")
+    unproven: tuple[Region, ...] = Field(
+        (Region.UPPER_THORACIC,), description="where most fits to a patient left out were bad (docs/algorithms/xray_fit.md)"
+    )
     most_weight: float = Field(4.0, gt=0, description="standard deviations of any mode")
