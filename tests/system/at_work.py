@@ -139,9 +139,10 @@ class AtWork(OperatingRoom):
         self.to(Phase.INJECT)
         if self.pushing is None or self.pushing.done:
             self.begin_dose()
-            ready = self.msg.InjectorState.READY
-            self.until(lambda: self.operator.injector.state == ready or self.pushing.done, "armed")
-            self._sound(self.pushing)
+        state = self.msg.InjectorState
+        armed = (state.READY, state.INJECTING, state.HOLDING)  # a switch that is closed before counts for nothing
+        self.until(lambda: self.operator.injector.state in armed or self.pushing.done, "armed")
+        self._sound(self.pushing)
         self.operator.press(self.side, True)
         before = self.truth()["delivered_ml"]
         self.until(lambda: self.truth()["delivered_ml"] > before + 0.02 or self.pushing.done, "flow")
