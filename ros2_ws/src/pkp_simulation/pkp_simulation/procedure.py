@@ -19,7 +19,7 @@ from pkp_simulation.recovery import Recovery
 from planning_core.errors import PkpError
 
 PLAN_S, REGISTER_S, APPROACH_S, VERIFY_S, INJECT_S = 600.0, 300.0, 90.0, 30.0, 600.0
-NODES_S = 30.0
+NODES_S, RELEASED_S = 30.0, 10.0
 SCAN_STAGE, CHECK_STAGE = "waiting for the scan", "touch the check point"
 """Stages of the Register action at which a person has to do something."""
 
@@ -216,6 +216,8 @@ def inject(operator: Operator, plan: msg.PlanReference, side: str, dose_ml: floa
     operator.go_to(Phase.INJECT)
     goal = Inject.Goal(plan=plan, side=side, epoch=operator.epoch, volume=dose_ml * 1e-6, mixed_at=mixed_at)
     operator.press(side, False)
+    # it hears of a re-arm a moment after the supervisor has answered
+    operator.wait("the injector to leave its stop", lambda: not _stopped(operator.injector), RELEASED_S)
 
     def heard(feedback: Inject.Feedback) -> None:
         seen = operator.injector
@@ -226,6 +228,10 @@ def inject(operator: Operator, plan: msg.PlanReference, side: str, dose_ml: floa
         return operator.do(Inject, names.INJECT, goal, INJECT_S, heard)
     finally:
         operator.press(side, False)
+
+
+def _stopped(seen: msg.InjectorState | None) -> bool:
+    return seen is not None and bool(seen.state == seen.STOPPED)
 
 
 def withdraw(operator: Operator, plan: msg.PlanReference, side: str) -> None:
