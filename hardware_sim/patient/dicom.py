@@ -18,10 +18,10 @@ NAME = "Synthetic^Patient"
 def write_series(hu: np.ndarray, grid: Grid, seed: int, folder: Path, scan: str = "") -> None:
     """One file per slice; UIDs come from the seed and from which ``scan`` of that patient it is."""
     folder.mkdir(parents=True, exist_ok=True)
-    salt = [str(seed), *([scan] if scan else [])]
+    salt = _salt(seed, scan)
     image = _header(hu, grid, seed, salt)
     for k in range(len(hu)):
-        image.SOPInstanceUID = generate_uid(entropy_srcs=["openpkp-synthetic", *salt, f"slice {k}"])
+        image.SOPInstanceUID = generate_uid(entropy_srcs=[*salt, f"slice {k}"])
         image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
         image.InstanceNumber = k + 1
         image.ImagePositionPatient = [f"{v:.4f}" for v in grid.points([k, 0, 0])]
@@ -32,17 +32,17 @@ def write_series(hu: np.ndarray, grid: Grid, seed: int, folder: Path, scan: str 
 def write_enhanced(hu: np.ndarray, grid: Grid, seed: int, folder: Path, scan: str = "") -> None:
     """One Enhanced CT image for all slices (PS3.3 A.38), as newer scanners send; otherwise as :func:`write_series`."""
     folder.mkdir(parents=True, exist_ok=True)
-    salt = [str(seed), *([scan] if scan else [])]
+    salt = _salt(seed, scan)
     image = _header(hu, grid, seed, salt)
     image.file_meta.MediaStorageSOPClassUID = image.SOPClassUID = EnhancedCTImageStorage
-    image.SOPInstanceUID = generate_uid(entropy_srcs=["openpkp-synthetic", *salt, "volume"])
+    image.SOPInstanceUID = generate_uid(entropy_srcs=[*salt, "volume"])
     image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
     image.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
     image.PixelPresentation, image.VolumetricProperties, image.VolumeBasedCalculationTechnique = "MONOCHROME", "VOLUME", "NONE"
     image.InstanceNumber, image.NumberOfFrames, image.AcquisitionDateTime = 1, len(hu), "20260101080000"
     image.ContentDate, image.ContentTime, image.PresentationLUTShape = "20260101", "080000", "IDENTITY"
     image.LossyImageCompression, image.BurnedInAnnotation = "00", "NO"
-    organization = generate_uid(entropy_srcs=["openpkp-synthetic", *salt, "dimension"])
+    organization = generate_uid(entropy_srcs=[*salt, "dimension"])
     stack, place = Tag("StackID"), Tag("InStackPositionNumber")
     image.DimensionOrganizationSequence = [_of(DimensionOrganizationUID=organization)]
     image.DimensionIndexSequence = [
@@ -70,6 +70,11 @@ def write_enhanced(hu: np.ndarray, grid: Grid, seed: int, folder: Path, scan: st
     image.save_as(folder / "volume.dcm", enforce_file_format=True)
 
 
+def _salt(seed: int, scan: str) -> list[str]:
+    """What the UIDs of one scan are made of."""
+    return ["openpkp-synthetic", str(seed), *([scan] if scan else [])]
+
+
 def _of(**attributes: Any) -> Dataset:
     item = Dataset()
     for keyword, value in attributes.items():
@@ -88,7 +93,7 @@ def _moved(image: Dataset, *keywords: str) -> Dataset:
 
 def _header(hu: np.ndarray, grid: Grid, seed: int, salt: list[str]) -> Dataset:
     """What all slices share."""
-    uid = {part: generate_uid(entropy_srcs=["openpkp-synthetic", *salt, part]) for part in ("study", "series", "frame")}
+    uid = {part: generate_uid(entropy_srcs=[*salt, part]) for part in ("study", "series", "frame")}
     image = Dataset()
     image.file_meta = FileMetaDataset()
     image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian

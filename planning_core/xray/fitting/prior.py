@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import attrs
 import numpy as np
@@ -13,7 +13,7 @@ from planning_core.geometry.arrays import FloatArray
 from planning_core.xray.fitting.chain import Chain
 from planning_core.xray.fitting.config import FitConfig
 from planning_core.xray.geometry import PinholeView
-from planning_core.xray.reconstruction import SCALE, SHIFT, WEIGHTS, body_middle
+from planning_core.xray.reconstruction import SCALE, SHIFT, WEIGHTS
 
 FREE = 1e-6
 """Precision per mm² of what nothing is known about: keeps sums solvable."""
@@ -38,10 +38,14 @@ class Isthmuses:
         halfway = (ends[:, 0::2] + ends[:, 1::2]) / 2
         return cls(halfway[0], halfway[1:])
 
-    def places(self, shape: ShapeInstance) -> tuple[FloatArray, FloatArray]:
-        """(2, 3) in the pose's frame, and (k + 10, 2, 3) mm by which they move per unit of each parameter of ``moved``."""
+    def places(self, shape: ShapeInstance, about: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(2, 3) in the pose's frame, and (k + 10, 2, 3) mm by which they move per unit of each parameter of ``moved``.
+
+        Args:
+            about: (3,) the body's middle there, about which ``moved`` turns.
+        """
         own = shape.scale * (self.mean + np.tensordot(np.concatenate([shape.weights, shape.fracture]), self.slopes, axes=1))
-        there, about = shape.pose.apply(own), shape.pose.apply(body_middle(shape.model, shape.shape))
+        there = shape.pose.apply(own)
         turns = np.stack([np.cross(axis, there - about) for axis in np.eye(3)])
         shifts = np.broadcast_to(np.eye(3)[:, None, :], turns.shape)
         linear = np.concatenate([own[None], shape.scale * self.slopes])
@@ -98,7 +102,13 @@ class Prior:
         slopes = np.zeros((len(sigma), chain.count))
         slopes[np.arange(len(sigma)), where] = 1 / sigma
         rows, all_slopes = [values / sigma], [slopes]
-        for view, click, place, by, sigma_mm, limit in self._clicked(chain):
+        points = self._pointed_at(chain)
+        shown = [
+            (v, click, p)
+            for v, of_view in zip(self.views, self.clicks, strict=True)
+            for click, p in zip(of_view, points, strict=True)
+        ]
+        for view, click, (place, by, sigma_mm, limit) in shown:
             by_mm = view.project_slope(place)
             unit = float(np.linalg.norm(by_mm)) / np.sqrt(2) * sigma_mm
             off, one = (view.project(place) - click) / unit, np.zeros((2, chain.count))
@@ -108,18 +118,18 @@ class Prior:
             all_slopes.append(one)
         return np.concatenate(rows), np.vstack(all_slopes)
 
-    def _clicked(self, chain: Chain) -> Iterator[tuple[PinholeView, FloatArray, FloatArray, FloatArray, float, float]]:
-        """Each click: view, pixel, (3,) the chain's point, (3, own) how it moves there, sigma in mm, outlier limit."""
-        config, three = self.config, any(len(c) == 3 for c in self.clicks)
-        body_mm = config.careful_sigma_mm if three else config.click_sigma_mm
-        middle, with_it = chain.middle, np.zeros((3, chain.own))
+    def _pointed_at(self, chain: Chain) -> list[tuple[FloatArray, FloatArray, float, float]]:
+        """What is clicked in every view, in ``Clicks``' order: (3,) where the chain has it, (3, own) how it moves there, a
+        click's sigma in mm, and from how many of them on a click is believed less."""
+        if not self.clicks:
+            return []
+        config, middle, with_it = self.config, chain.middle, np.zeros((3, chain.own))
         with_it[:, SHIFT] = np.eye(3)
-        there, by = self.isthmuses.places(chain.shape) if three else (None, None)
-        for view, clicks in zip(self.views, self.clicks, strict=True):
-            yield view, clicks[0], middle, with_it, body_mm, np.inf
-            if there is not None and by is not None:
-                for side in (0, 1):
-                    yield view, clicks[1 + side], there[side], by[:, side].T, config.pedicle_sigma_mm, config.click_outlier
+        if len(self.clicks[0]) == 1:
+            return [(middle, with_it, config.click_sigma_mm, np.inf)]
+        there, by = self.isthmuses.places(chain.shape, middle)
+        pedicles = [(there[side], by[:, side].T, config.pedicle_sigma_mm, config.click_outlier) for side in (0, 1)]
+        return [(middle, with_it, config.careful_sigma_mm, np.inf), *pedicles]
 
 
 def _believed(sigmas: float, limit: float) -> tuple[float, float]:

@@ -22,14 +22,14 @@ def chain():
 
 
 def clicks_on(chain, off=0.0):
-    pedicles, _ = Isthmuses.of(chain.shape.model).places(chain.shape)
+    pedicles, _ = Isthmuses.of(chain.shape.model).places(chain.shape, chain.middle)
     points = np.vstack([chain.middle, pedicles])
     return [view.project(points) + off * np.array([[0, 0], [1, -1], [0, 1]]) for view in VIEWS]
 
 
 def test_the_isthmus_lies_halfway_on_the_axis_that_the_model_carries(chain):
     ends = chain.shape.model.pedicles.of(chain.shape.vertices)
-    places, _ = Isthmuses.of(chain.shape.model).places(chain.shape)
+    places, _ = Isthmuses.of(chain.shape.model).places(chain.shape, chain.middle)
     np.testing.assert_allclose(places, [ends[:2].mean(axis=0), ends[2:].mean(axis=0)], atol=1e-9)
 
 
