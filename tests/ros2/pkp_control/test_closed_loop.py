@@ -48,6 +48,14 @@ def test_a_protective_stop_stops_the_law_and_ends_the_verification() -> None:
     assert p.verification.state is AlignmentState.NOT_VERIFIED
 
 
+def test_a_controller_that_has_stopped_is_noticed_though_the_patient_hardly_moves() -> None:
+    p = positioned(2, PatientMotionConfig(breathing_mm=1.2))
+    p.arm.inject(ArmFault.PROTECTIVE_STOP)  # what the wire says of it: joints that stand
+    p.run(4.0)
+    assert p.compensator.state is CompensationState.FAULT
+    assert "behind" in p.compensator.reason
+
+
 def test_a_cough_pauses() -> None:
     p = positioned(3, PatientMotionConfig(cough_s=4.0, cough_mm=12.0))
     p.run(4.6 - p.now_s)

@@ -237,7 +237,7 @@ class Positioner:
         assert self._drive is not None
         joints = self._heard()
         self.distance_left_mm = self._drive.left_mm(joints)
-        period = self._drive.step(now_s, joints)
+        period = self._drive.step(now_s, self.joints_s, joints)
         if period.fault:
             self.fault(period.fault, now_s)
         elif period.done and order.purpose is Purpose.WITHDRAW:

@@ -39,7 +39,9 @@ class CompensationConfig(BaseModel):
     patient_speed_mm_s: float = Field(30.0, gt=0, description="faster is a cough or a push, not breathing (4 mm/s)")
     tool_error_mm: float = Field(10.0, gt=0, description="measured tip against the arm's own; more is a wrong calibration")
     tool_error_deg: float = Field(2.0, gt=0, description="the same, turned")
-    arm_lag_rad: float = Field(0.005, gt=0, description="measured joints against setpoints, over five periods")
+    arm_lag_rad: float = Field(
+        0.0015, gt=0, description="a joint from all that was lately sent, over five periods: 1 mm at 0.7 m"
+    )
     correction_rad: float = Field(0.35, gt=0, description="largest change of a joint from where following began")
     settle_samples: int = Field(60, ge=1, description="good poses of each tool before it may be enabled")
     registration_age_s: float = Field(60.0, gt=0, description="oldest registration check that re-arms")

@@ -26,6 +26,7 @@ from pkp_control.compensation.estimation import ConstantVelocity, SlowMean, Vect
 from pkp_control.compensation.goal import PATIENT, TOOL, TRACKER, CompensationState, Goal, Permit, RearmRefusedError
 from pkp_control.compensation.watch import ToolSample, Watch
 from pkp_control.kinematics import BASE, TIP, ArmKinematics, InvalidJointsError, InverseNotFoundError, Joints, checked_joints
+from pkp_control.lag import Lag
 from pkp_control.limits import AxisRamp, MotionLimits, OutsideRangeError, Setpoint, SetpointStream, TrajectoryFailedError
 from planning_core.errors import InputError
 from planning_core.geometry import RigidTransform
@@ -71,7 +72,7 @@ class Compensator:
         self._stream = SetpointStream(arm.range, self.limits, joints)
         self._ramp = AxisRamp(standoff_mm, self.config.advance_mm_s, self.config.advance_mm_s2, self.limits.period_s)
         self._history: deque[tuple[float, Joints]] = deque(maxlen=128)
-        self._late = 0
+        self._lag = Lag(self.config.arm_lag_rad)
         self._now_s = self._clock_s = self._stopped_s = -np.inf
         self._forget()
 
@@ -123,7 +124,8 @@ class Compensator:
             raise RearmRefusedError("not enabled: " + "; ".join(reasons), reasons=reasons)
         self._stream = SetpointStream(self.arm.range, self.limits, start)
         self._ramp.hold()
-        self._began, self._reference, self._now_s, self._late = start, (self._point.at(now_s), self._turned(now_s)), now_s, 0
+        self._began, self._reference, self._now_s = start, (self._point.at(now_s), self._turned(now_s)), now_s
+        self._lag = Lag(config.arm_lag_rad)
         self._solution = start
         self.state, self.reason = CompensationState.ENABLED, ""
 
@@ -264,9 +266,9 @@ class Compensator:
         for name, watch in self._watch.items():
             if now_s - watch.good_s > config.stale_s:
                 return self._pause(f"{name}: no good pose for {now_s - watch.good_s:.3f} s")
-        behind = float(np.abs(measured - self._stream.setpoint.joints).max())
-        self._late = self._late + 1 if behind > config.arm_lag_rad else 0
-        if self._late >= 5:
+        self._lag.sent(now_s, self._stream.setpoint.joints)
+        behind = self._lag.too_much(stamp_s, measured)
+        if behind is not None:
             self._pause(f"the arm is {behind:.4f} rad behind its setpoint", fault)
 
     def _pause(self, reason: str, state: CompensationState = CompensationState.PAUSED) -> None:
