@@ -24,10 +24,12 @@ def moved(pose: RigidTransform, mm: np.ndarray, deg: float = 0.0) -> RigidTransf
     return RigidTransform.from_parts(pose.dst, pose.src, pose.rotation @ turn, pose.translation_mm + mm)
 
 
-def feed(verifier: Verifier, frames: range, off_mm: float = 0.0, deg: float = 0.0, noise_mm: float = 0.05) -> AlignmentState:
+def feed(
+    verifier: Verifier, frames: range, off_mm: float = 0.0, deg: float = 0.0, noise_mm: float = 0.05, since_s: float = 0.0
+) -> AlignmentState:
     state = AlignmentState.NOT_VERIFIED
     for frame in frames:
-        stamp = frame / 60
+        stamp = since_s + frame / 60
         off = np.array([off_mm, 0, 0]) + DRAW.normal(size=3) * noise_mm
         patient = moved(PATIENT, DRAW.normal(size=3) * 1e-3)
         verifier.observe(
@@ -47,6 +49,15 @@ def test_a_guide_in_place_is_verified_after_the_hold_time_not_before() -> None:
     assert answer.entry_mm is not None
     assert answer.entry_mm < 0.1
     assert answer.plan_hash == "plan"
+
+
+def test_a_tracker_that_began_anew_is_believed_again_and_nothing_goes_on_across_that() -> None:
+    verifier = Verifier(GOAL, TOOL, MARKERS)
+    assert feed(verifier, range(7900, 7970)) is AlignmentState.VERIFIED
+    since_s = 7970 / 60  # its counter begins at 1 again, without a gap that could be noticed
+    assert feed(verifier, range(1, 2), since_s=since_s) is AlignmentState.NOT_VERIFIED
+    assert feed(verifier, range(2, 55), since_s=since_s) is AlignmentState.NOT_VERIFIED
+    assert feed(verifier, range(55, 70), since_s=since_s) is AlignmentState.VERIFIED
 
 
 def test_errors_are_those_of_entry_target_and_axis() -> None:

@@ -95,7 +95,7 @@ class Verifier:
         self.goal, self.config, self._tool, self._markers = goal, config or AlignmentConfig(), tool_from_tip, markers
         self._times = float(ndtri(self.config.confidence))
         self._frames: deque[_Frame] = deque(maxlen=4096)
-        self._frame_number, self._since_s = -1, -np.inf
+        self._frame_number, self._stamp_s, self._since_s = -1, -np.inf, -np.inf
         self._last: np.ndarray | None = None
         self._constant: tuple[np.ndarray, np.ndarray] | None = None
         self._bounded: tuple[int, float] | None = None
@@ -109,12 +109,17 @@ class Verifier:
         stamp_s = tool.stamp_s
         if not (np.isfinite(stamp_s) and np.isfinite(now_s)) or stamp_s > now_s + 0.005:
             return self._revoke()
-        if tool.frame_number <= self._frame_number or now_s - stamp_s > config.fresh_s:
+        older = tool.frame_number < self._frame_number
+        replayed = tool.frame_number == self._frame_number or (older and stamp_s <= self._stamp_s)
+        if replayed or now_s - stamp_s > config.fresh_s:
             return None
+        if older:  # a tracker that lost its link or its power counts anew: nothing goes on across that
+            self._revoke()
+            self._frames.clear()
         if self._frames and not 0 < stamp_s - self._frames[-1].stamp_s <= config.fresh_s:
             self._revoke()
             self._frames.clear()
-        self._frame_number = tool.frame_number
+        self._frame_number, self._stamp_s = tool.frame_number, stamp_s
         if patient.pose is None or tool.pose is None or (patient.tool, tool.tool) != (PATIENT, TOOL):
             return self._revoke()
         if {patient.pose.dst, tool.pose.dst} != {TRACKER} or (patient.pose.src, tool.pose.src) != (PATIENT, TOOL):
