@@ -114,7 +114,9 @@ def test_violation_ends_it_at_once() -> None:
 def test_silence_ends_it_and_the_hold_begins_anew() -> None:
     verifier = Verifier(GOAL, TOOL, MARKERS)
     assert feed(verifier, range(1, 80)) is AlignmentState.VERIFIED
-    assert verifier.verification(79 / 60 + 0.2).state is AlignmentState.NOT_VERIFIED
+    silent = verifier.verification(79 / 60 + 0.2)
+    assert silent.state is AlignmentState.NOT_VERIFIED
+    assert silent.entry_mm is None  # what it was before is not told as if it were so now
     assert feed(verifier, range(85, 120)) is AlignmentState.NOT_VERIFIED
 
 

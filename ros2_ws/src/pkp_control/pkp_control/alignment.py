@@ -51,7 +51,7 @@ class AlignmentState(StrEnum):
 
 @attrs.frozen
 class Verification:
-    """The state at one time, with its reason and the means over the hold time (None without samples).
+    """The state at one time, with its reason and the means over the hold time (None without fresh samples).
 
     Args:
         bounds: (entry mm, target mm, angle degrees) that the truth stays below at the confidence asked for.
@@ -161,7 +161,8 @@ class Verifier:
     def verification(self, now_s: float) -> Verification:
         """The state now."""
         config = self.config
-        held = [f for f in self._frames if f.stamp_s >= max(self._since_s, self._frames[-1].stamp_s - config.hold_s)]
+        fresh = self._fresh(now_s)
+        held = [f for f in self._frames if fresh and f.stamp_s >= max(self._since_s, self._frames[-1].stamp_s - config.hold_s)]
         means: tuple[float | None, float | None, float | None] = (None, None, None)
         if held:
             mean = np.linalg.norm(np.mean([f.errors for f in held], axis=0), axis=1)
@@ -208,7 +209,7 @@ class Verifier:
         if not self._frames or not np.isfinite(self._since_s):
             return "no frames, or the last one was off the plan"
         newest = self._frames[-1].stamp_s
-        if not 0 <= now_s + 0.005 - newest <= config.fresh_s + 0.005:
+        if not self._fresh(now_s):
             self._revoke()  # staleness ends the hold: it begins anew with the next frame
             return f"newest frame is {now_s - newest:.3f} s old"
         if newest - self._since_s < config.hold_s - 1e-9:
@@ -220,6 +221,10 @@ class Verifier:
             if not bound < limit:
                 return f"{name}: up to {bound:.2f} with its uncertainty, {limit:g} allowed"
         return None
+
+    def _fresh(self, now_s: float) -> bool:
+        """Whether the newest frame is of now; what older ones said is not told as if it were."""
+        return bool(self._frames) and 0 <= now_s + 0.005 - self._frames[-1].stamp_s <= self.config.fresh_s + 0.005
 
     def _revoke(self) -> None:
         self._since_s = -np.inf
