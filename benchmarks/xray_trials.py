@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 
 import attrs
 import numpy as np
@@ -34,6 +35,7 @@ from planning_core.imaging.volume import CtVolume
 from planning_core.xray.atlas.atlas import load_bone_atlas
 from planning_core.xray.clicks import Clicks
 from planning_core.xray.fitting.chain import Chain, chain_of
+from planning_core.xray.geometry import PinholeView
 from planning_core.xray.image import XrayImage
 from planning_core.xray.pair import angle_deg
 from planning_core.xray.triangulation import CLICK_MM as POINT_MM
@@ -51,12 +53,17 @@ TURN_DEG, SHIFT_MM = 10.0, 15.0
 CYLINDER_MM, HALF_PEDICLE_MM, SURFACE_MM = 2.5, 6.0, 2.0
 
 
+Taken = tuple[XrayImage, FloatArray]
+"""A picture, and (m, 2) pixels clicked in it."""
+
+
 @attrs.frozen(eq=False)
 class Trial:
     """Pictures of one vertebra.
 
     Args:
         vertebra: the truth, its frame in ct_lps. truth: T_carm_ct_lps. collapse: what was done to it, or nothing.
+        take: a further view's picture, with what is clicked in it.
     """
 
     case: str
@@ -69,6 +76,7 @@ class Trial:
     clicks: Clicks
     truth: RigidTransform
     vertebra: Vertebra
+    take: Callable[[PinholeView], Taken]
 
     @property
     def name(self) -> str:
@@ -134,11 +142,14 @@ def body_centre(vertebra: Vertebra) -> FloatArray:
     return vertebra.ct_lps_from_vertebra.apply((points.min(axis=0) + points.max(axis=0)) / 2)
 
 
-def trials(case: str, pairs: int, seed: int, done: frozenset[str] = frozenset(), points: int = 1) -> Iterator[Trial]:
+def trials(
+    case: str, pairs: int, seed: int, done: frozenset[str] = frozenset(), points: int = 1, first: int = 1
+) -> Iterator[Trial]:
     """Every vertebra of a case in so many pairs of views, a frontal with a lateral and random ones in turn; those done are left out.
 
     Args:
         points: clicked in each view: 1, the body, or 3, with both pedicles, as exactly as the triangulation baseline's.
+        first: number of the uppermost level, from T1 on.
     """
     ct = load_ct(shared(CTS[case]))
     spine = model_spine(LabelFileSegmenter(shared(MASKS[case])).read(), None)
@@ -146,6 +157,8 @@ def trials(case: str, pairs: int, seed: int, done: frozenset[str] = frozenset(),
     wanted = [(level, "", 0.0) for level in LEVELS[case]] + list(COLLAPSES.get(case, ()))
     for name, kind, loss in wanted:
         level = VertebraLevel(name)
+        if USUAL_LEVELS.index(level) + 1 < first:
+            continue
         vertebra, patient = spine.vertebrae[level], sound
         count = pairs if not kind else min(pairs, 2)
         suffix = f"+{kind}" if kind else ""
@@ -167,16 +180,28 @@ def trials(case: str, pairs: int, seed: int, done: frozenset[str] = frozenset(),
             views = view_pair(rng, orthogonal=straight)
             move = small_move(rng, middle, SHIFT_MM, TURN_DEG)
             truth = RigidTransform.from_parts("carm", "ct_lps", move.rotation, move.translation_mm - middle)
-            images, clicks, at = [], [], truth.apply(np.array(shown))
-            for n, view in enumerate(views):
-                made = acquire(patient, view.seen_from(truth), FLUOROSCOPY.model_copy(update={"seed": seed + 10 * number + n}))
-                images.append(attrs.evolve(made, view=view))
-                if points == 1:
-                    px_per_mm = float(np.linalg.norm(view.project_slope(at[0]))) / np.sqrt(2)
-                    clicks.append([view.project(at[0]) + rng.normal(size=2) * CLICK_MM * px_per_mm])
-                else:
-                    clicks.append(view.project(at) + rng.normal(size=(3, 2)) * POINT_MM / view.pixel_spacing_mm)
-            yield Trial(case, level, suffix, number, straight, angle_deg(*views), tuple(images), Clicks(clicks), truth, vertebra)
+            take = _camera(patient, truth, np.array(shown), rng, seed + 10 * number)
+            images, clicks = zip(*map(take, views), strict=True)
+            yield Trial(case, level, suffix, number, straight, angle_deg(*views), images, Clicks(clicks), truth, vertebra, take)
+
+
+def _camera(
+    patient: Materials, truth: RigidTransform, shown: FloatArray, rng: np.random.Generator, seed: int
+) -> Callable[[PinholeView], Taken]:
+    """What takes pictures of a patient and clicks the points shown (m, 3) ct_lps in them: one with 3 mm, several as exactly as the
+    triangulation baseline's."""
+    at, seeds = truth.apply(shown), itertools.count(seed)
+
+    def take(view: PinholeView) -> Taken:
+        made = acquire(patient, view.seen_from(truth), FLUOROSCOPY.model_copy(update={"seed": next(seeds)}))
+        if len(at) == 1:
+            px_per_mm = float(np.linalg.norm(view.project_slope(at[0]))) / np.sqrt(2)
+            clicked = view.project(at) + rng.normal(size=(1, 2)) * CLICK_MM * px_per_mm
+        else:
+            clicked = view.project(at) + rng.normal(size=at[:, :2].shape) * POINT_MM / view.pixel_spacing_mm
+        return attrs.evolve(made, view=view), clicked
+
+    return take
 
 
 @functools.lru_cache(maxsize=4)
