@@ -34,8 +34,8 @@ PLATE_TO_TRUNK_MM = 20.0
 BODY_MM = (25.0, 20.0)
 """Half width of a vertebral body and how far it reaches before its middle: what a scan must show."""
 FIELD_HEIGHT_MM = 130.0
-FIELD_MM = (160.0, 240.0)
-"""Diameters that mobile C-arms and O-arms see (15-24 cm)."""
+FIELD_MM = (160.0, 400.0)
+"""Diameters that a mobile C-arm and the large field of an O-arm see (assumed)."""
 
 
 class RoomError(InputError):
@@ -132,8 +132,9 @@ def _carm(spec: RoomSpec, field: FloatArray, beads: FloatArray) -> tuple[RigidTr
     radii = np.array([np.hypot(across[:, 0] - field[1], across[:, 1] - z).max() for z in heights])
     needed = 2 * (float(radii.min()) + 4.0)
     along = 2 * (float(np.abs(beads[:, 0] - field[0]).max()) + 4.0)
-    given = spec.carm_field_mm or (max(FIELD_MM[0], 10.0 * np.ceil(needed / 10)), max(FIELD_HEIGHT_MM, along))
-    if needed > min(given[0], FIELD_MM[1]) or along > given[1]:
+    wide = min(max(FIELD_MM[0], 10.0 * np.ceil(needed / 10)), FIELD_MM[1])
+    given = spec.carm_field_mm or (wide, max(FIELD_HEIGHT_MM, along))
+    if needed > given[0] or along > given[1]:
         raise RoomError(
             f"the C-arm's field of {given[0]:.0f} x {given[1]:.0f} mm cannot hold vertebra and plate, "
             f"which need {needed:.0f} x {along:.0f} mm",

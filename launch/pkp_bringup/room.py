@@ -20,6 +20,12 @@ START_S = 30.0
 """A node has so long from its start to being configured; imports are slow on a cold disk."""
 
 
+class EndedAtStartError(PkpError):
+    """A process of the bring-up is gone before the work began. Carries ``name`` and ``status``."""
+
+    code = "ended_at_start"
+
+
 class Room:
     """Nodes of one run.
 
@@ -38,7 +44,7 @@ class Room:
         """All processes at once, then each configured and activated in order.
 
         Raises:
-            PkpError: the first node that would not; the others still run, ``end`` ends them.
+            PkpError: the first node that would not, or device that ended; the others still run, ``end`` ends them.
         """
         for spec in self._specs:
             self.children.append(start(spec, self._folder, self._environment))
@@ -53,6 +59,14 @@ class Room:
                 error.message += f"; the end of its log:\n{child.last_words()}"
                 raise
             self._say(f"{child.spec.name} is active")
+        for child in self.children:
+            if not child.running:
+                status = child.process.returncode
+                raise EndedAtStartError(
+                    f"{child.spec.name} ended as it was started, status {status}; the end of its log:\n{child.last_words()}",
+                    name=child.spec.name,
+                    status=status,
+                )
 
     def watch(self, seconds: float) -> None:
         """Listen for a while and tell of nodes that ended; none is started again, that is the operator's to decide."""

@@ -68,8 +68,11 @@ def test_a_field_too_small_for_vertebra_and_plate_is_refused_with_what_they_need
     with pytest.raises(RoomError, match="need") as refused:
         layout(spec(1, carm_field_mm=(160.0, 130.0)))
     assert refused.value.needed_mm[0] > 160
-    with pytest.raises(RoomError):
-        layout(spec(1, skin_mm=150.0))
+    assert "of 160 x 130 mm" in refused.value.message
+
+
+def test_a_vertebra_deep_in_a_stout_patient_is_scanned_with_the_large_field() -> None:
+    assert 240 < layout(spec(1, skin_mm=104.0)).carm_field_mm[0] < 400
 
 
 def test_a_room_is_read_as_it_was_written(tmp_path) -> None:  # type: ignore[no-untyped-def]
