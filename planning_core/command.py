@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="a:ROW,COLUMN: the body's middle in X-ray image a (b, c, …); a:left:ROW,COLUMN and a:right:… for its pedicles",
     )
+    plan.add_argument("--frame", action="append", default=[], help="b:12: frame of X-ray image b, from 0, where it holds several")
     plan.add_argument("--level", help="vertebra to plan, T1–L5 (T13, L6)")
     plan.add_argument("--at", help="x,y,z in ct_lps mm: a point that lies in that vertebra")
     plan.add_argument("--labels", type=Path, help="label map made elsewhere (VerSe or TotalSegmentator ids)")
@@ -169,7 +170,7 @@ def _plan_on_xrays(given: argparse.Namespace) -> dict[str, Any]:
     if foreign:
         raise _UsageError(f"--xray does not go with {', '.join(foreign)}")
     level = VertebraLevel.parse(given.level) if given.level is not None else None
-    request = XrayRequest.of(given.xray, level, given.click, load_xray_configuration(given.config))
+    request = XrayRequest.of(given.xray, level, given.click, load_xray_configuration(given.config), given.frame)
     opened: list[Case] = []
 
     def open_case(sha256: str) -> Case:
@@ -249,6 +250,7 @@ def _xray_summary(result: dict[str, Any]) -> str:
         f"rebuilt heights {heights['anterior']:.0f}/{heights['middle']:.0f}/{heights['posterior']:.0f} mm; "
         f"pedicles' walls ±{result['shape']['wall_sd_mm']:.1f} mm; points in {result['frame']}",
         *_path_lines(result["paths"]),
+        *(f"note: {warning}" for warning in result["warnings"]),
         *(f"not said: {what}" for what in result["not_said"]),
         f"report: {Path(result['case']) / 'report.html'}   ({result['seconds']['total']:.1f} s)",
         result["disclaimer"],

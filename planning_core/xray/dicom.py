@@ -17,6 +17,7 @@ from planning_core.xray.geometry import PinholeView
 from planning_core.xray.image import XrayImage
 from planning_core.xray.refusals import (
     AmbiguousFrameError,
+    ContradictingOrientationError,
     MissingGeometryError,
     NotXrayError,
     UnknownGreyError,
@@ -48,19 +49,21 @@ def read_dicom_xray(path: Path, frame: int | None = None) -> XrayImage:
         raise NotXrayError(f"the image is {modality or 'of no stated modality'}, not an X-ray", modality=modality)
     try:
         number = _frame(header, frame)
-        view, notes = read_view(header, number)
+        view, notes, sided = read_view(header, number)
         pixels, grey_notes, measured = _attenuation(header, _stored(header, number))
-        return XrayImage(pixels, view, _exposed(header), measured, source=f"DICOM {modality}", warnings=(*notes, *grey_notes))
+        said = (*notes, *grey_notes)
+        return XrayImage(pixels, view, _exposed(header), measured, source=f"DICOM {modality}", warnings=said, sided=sided)
     except DAMAGED as error:
         raise UnreadableXrayError(f"a DICOM X-ray cannot be used: {type(error).__name__}", reason=str(error)[:120]) from error
 
 
-def read_view(header: Dataset, frame: int = 0) -> tuple[PinholeView, tuple[str, ...]]:
-    """The view of one frame, in ``carm``, and what had to be taken for granted.
+def read_view(header: Dataset, frame: int = 0) -> tuple[PinholeView, tuple[str, ...], bool]:
+    """The view of one frame, in ``carm``, what had to be taken for granted, and whether Patient Orientation says how it lies.
 
     Raises:
         MissingGeometryError: tags are missing.
         InvalidViewError: the tags' numbers cannot be.
+        ContradictingOrientationError: Patient Orientation is not that of the angles.
     """
     found = {
         "PositionerPrimaryAngle": _angle(header, frame, "PositionerPrimaryAngle"),
@@ -76,14 +79,15 @@ def read_view(header: Dataset, frame: int = 0) -> tuple[PinholeView, tuple[str, 
     size = int(header.Rows), int(header.Columns)
     primary, secondary, detector, isocentre = (float(found[name]) for name in list(found)[:4])
     view = PinholeView.isocentric(primary, secondary, detector, isocentre, size, (spacing[0], spacing[1]))
-    return _laid_out(view, [str(v) for v in header.get("PatientOrientation", None) or []])
+    return _laid_out(view, [str(v) for v in header.get("PatientOrientation", None) or []], (primary, secondary))
 
 
-def _laid_out(view: PinholeView, orientation: list[str]) -> tuple[PinholeView, tuple[str, ...]]:
+def _laid_out(
+    view: PinholeView, orientation: list[str], angles_deg: tuple[float, float]
+) -> tuple[PinholeView, tuple[str, ...], bool]:
     """Columns and rows as Patient Orientation (0020,0020) says they run."""
     if len(orientation) != 2 or not all(word and set(word) <= set(LETTERS) for word in orientation):
-        return view, ("the image does not say which side is left: laid out as seen from the detector, head up",)
-    notes: list[str] = []
+        return view, ("the image does not say which side is left: laid out as seen from the detector, head up",), False
     along = view.detector_points([[0, 1], [1, 0]]) - view.detector_points([0, 0])
     cosines = []
     for word, way in zip(orientation, along, strict=True):
@@ -92,16 +96,20 @@ def _laid_out(view: PinholeView, orientation: list[str]) -> tuple[PinholeView, t
     flips = [cosine < -PLAINLY for cosine in cosines]
     vague = [word for word, cosine in zip(orientation, cosines, strict=True) if abs(cosine) <= PLAINLY]
     if vague:
-        notes.append(f"Patient Orientation {'/'.join(vague)} does not fit the positioner's angles: not used")
+        raise ContradictingOrientationError(
+            f"Patient Orientation {'/'.join(orientation)} is not that of a view at {angles_deg[0]:.0f}°, {angles_deg[1]:.0f}°",
+            said=orientation,
+            angles_deg=list(angles_deg),
+        )
     flip = np.eye(3)
     for axis, turned in enumerate(flips):
         if turned:
             flip[axis, axis], flip[axis, 2] = -1.0, view.size[1 - axis] - 1.0
     if not any(flips):
-        return view, tuple(notes)
+        return view, (), True
     words = " and ".join(name for name, turned in zip(("columns", "rows"), flips, strict=True) if turned)
-    notes.append(f"the image's {words} run the other way than seen from the detector, head up")
-    return PinholeView.from_matrix(flip @ view.matrix, view.size, view.pixel_spacing_mm, frame=view.frame), tuple(notes)
+    turned_view = PinholeView.from_matrix(flip @ view.matrix, view.size, view.pixel_spacing_mm, frame=view.frame)
+    return turned_view, (f"the image's {words} run the other way than seen from the detector, head up",), True
 
 
 def _frame(header: Dataset, frame: int | None) -> int:

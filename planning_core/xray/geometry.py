@@ -115,11 +115,12 @@ class PinholeView:
         Raises:
             InvalidViewError: the numbers cannot be.
         """
-        numbers = (primary_deg, secondary_deg, source_to_detector_mm, source_to_isocentre_mm)
-        if not all(map(math.isfinite, numbers)) or not 0 < source_to_isocentre_mm < source_to_detector_mm:
+        numbers = (primary_deg, secondary_deg, source_to_detector_mm, source_to_isocentre_mm, *pixel_spacing_mm)
+        possible = 0 < source_to_isocentre_mm < source_to_detector_mm and min(pixel_spacing_mm) > 0
+        if not all(map(math.isfinite, numbers)) or not possible:
             raise InvalidViewError(
                 f"angles {primary_deg}°, {secondary_deg}°, source to detector {source_to_detector_mm} mm, to isocentre "
-                f"{source_to_isocentre_mm} mm cannot be",
+                f"{source_to_isocentre_mm} mm, pixels of {pixel_spacing_mm} mm cannot be",
                 numbers=[float(n) for n in numbers],
             )
         a, b = math.radians(primary_deg), math.radians(secondary_deg)

@@ -35,7 +35,7 @@ class XrayImage:
         valid: (rows, columns) bool: exposed pixels, not behind a collimator or a shutter.
         line_integrals: ``pixels`` are -ln(I/I0) itself; else only up to a positive gain and an offset.
         sha256: hash of the input bytes, hex. source: de-identified word on the file's kind.
-        warnings: sentences for the report.
+        warnings: sentences for the report. sided: something beside the angles says which side is the patient's left.
 
     Raises:
         InvalidViewError: pixels and view differ in size.
@@ -49,6 +49,7 @@ class XrayImage:
     sha256: str = ""
     source: str = ""
     warnings: tuple[str, ...] = ()
+    sided: bool = True
 
     def __attrs_post_init__(self) -> None:
         if self.pixels.shape != self.view.size or self.valid.shape != self.view.size:
@@ -61,6 +62,14 @@ class XrayImage:
         low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)
         if not np.isfinite([low, high]).all() or high - low < FLAT * max(abs(low), abs(high), 1e-30):
             raise EmptyImageError(f"an image without contrast: {low:.6g} to {high:.6g}", lowest=low, highest=high)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that is reckoned with: values, what was exposed, and the view, wherever that was read."""
+        view, said = self.view, hashlib.sha256(self.pixels.tobytes() + self.valid.tobytes())
+        said.update(view.camera_from_scene.matrix.tobytes() + view.intrinsic.tobytes())
+        said.update(repr((view.size, view.pixel_spacing_mm, view.frame, self.line_integrals, self.sided)).encode())
+        return said.hexdigest()
 
     def binned(self, factor: int) -> XrayImage:
         """Means of ``factor`` x ``factor`` exposed pixels with their view; a pixel is exposed where half of them are."""
@@ -100,6 +109,9 @@ def read_xray(path: Path, frame: int | None = None) -> XrayImage:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     read = read_dicom_xray if path.suffix.lower() in DICOM_SUFFIXES else read_picture
     image = read(path, frame)
+    if frame is not None:  # of one file: each frame is a picture of its own
+        digest = hashlib.sha256(f"{digest} frame {frame}".encode()).hexdigest()
+        image = attrs.evolve(image, source=f"{image.source} frame {frame}")
     return attrs.evolve(image, sha256=digest, warnings=(*image.warnings, *doubts(image)))
 
 

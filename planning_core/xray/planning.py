@@ -18,11 +18,14 @@ from planning_core.xray.plan import XrayPlan, make_xray_plan, next_view_record
 from planning_core.xray.reconstruction import NextView, XrayReconstruction
 from planning_core.xray.request import XrayRequest, images_sha256, read_images
 
+SIDES = "no picture says by itself which side is left: click the left and the right pedicle too, by what is known of the film"
+
 
 class NotTrustedError(PkpError):
     """The pictures do not settle the vertebra; there is no plan.
 
-    Carries ``level``, ``confidence``, ``doubts``, ``next_view`` (positioner angles and gain, or None) and ``report``.
+    Carries ``level``, ``confidence``, ``doubts``, ``next_view`` (positioner angles and gain, or None), the pictures'
+    ``warnings``, and ``report``.
     """
 
     code = "not_trusted"
@@ -96,7 +99,9 @@ def rebuild(request: XrayRequest, images: Sequence[XrayImage], clock: Clock) -> 
     with clock("fit"):
         found = reconstruct(images, request.level, clicks, configuration.fit)
     checks = cross_checks(found, [image.view for image in images], clicks) if clicks is not None else ()
-    of_pictures = (doubt for image in images for doubt in doubts(image))
+    of_pictures = [doubt for image in images for doubt in doubts(image)]
+    if not all(image.sided for image in images) and (clicks is None or len(clicks.pixels[0]) == 1):
+        of_pictures.append(SIDES)
     said = (*found.doubts, *of_pictures, *(check.doubt for check in checks if check.doubt))
     planned = None
     if not said:
@@ -108,7 +113,7 @@ def rebuild(request: XrayRequest, images: Sequence[XrayImage], clock: Clock) -> 
 def xray_key(request: XrayRequest, images: Sequence[XrayImage]) -> str:
     """One hash over everything that a plan and its report depend on."""
     clicks = "none" if request.clicks is None else str([pixels.tolist() for pixels in request.clicks.pixels])
-    pictures = [image.sha256 for image in images]
+    pictures = [image.fingerprint for image in images]
     return stage_key(*pictures, request.level.value, clicks, request.configuration.model_dump_json(), code_sha256())
 
 
@@ -150,6 +155,7 @@ def _planned(request: XrayRequest, images: Sequence[XrayImage], case: Case, cloc
                 confidence=round(found.confidence, 4),
                 doubts=list(rebuilt.doubts),
                 next_view=next_view_record(found),
+                warnings=[warning for image in images for warning in image.warnings],
                 report=str(case.path / "report.html"),
             )
         plan = make_xray_plan(images, request.clicks, found, rebuilt.checks, planned, request.configuration)

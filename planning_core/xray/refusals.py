@@ -41,6 +41,18 @@ class MirroredViewError(XrayError):
     code = "mirrored_view"
 
 
+class ContradictingOrientationError(XrayError):
+    """Patient Orientation names another side than the positioner's angles. Carries ``said`` and ``angles_deg``."""
+
+    code = "contradicting_orientation"
+
+
+class RepeatedPictureError(XrayError):
+    """Two pictures that show one and the same. Carries ``pictures``, their letters, and ``angle_deg`` between them."""
+
+    code = "repeated_picture"
+
+
 class OutsideViewError(XrayError):
     """Points behind the source, or nothing of the target in the picture. Carries ``count``."""
 

@@ -46,7 +46,8 @@ def write_report(case: Case, rebuilt: Rebuilt, plan: XrayPlan | None) -> None:
     ]
     for n, image in enumerate(rebuilt.images):
         case.write(f"{FOLDER}/{letter(n)}.png", picture(letter(n), image).png())
-    content = {"views": [over.as_dict() for over in lines], **state(rebuilt, plan)}
+    views = [{"sha256": image.sha256, **over.as_dict()} for image, over in zip(rebuilt.images, lines, strict=True)]
+    content = {"views": views, **state(rebuilt, plan)}
     case.write(f"{FOLDER}/overlays.json", (json.dumps(content, sort_keys=True) + "\n").encode())
     case.write("report.html", page(rebuilt, plan, drawn))
     case.write("report.png", sheet(rebuilt, plan, drawn).png())
@@ -180,6 +181,7 @@ def page(rebuilt: Rebuilt, plan: XrayPlan | None, drawn: list[Picture]) -> bytes
 <section class="verdict {kind}"><h2>{word}</h2><p>{meaning}</p>{listed([*rebuilt.doubts, *(plan.reasons if plan else ())])}</section>
 <section class="xrays"><h2>The pictures</h2>{figures}<p class=legend>{legend}</p></section>
 <section class="columns"><div><h2>How sure</h2>{_sure(rebuilt)}</div><div><h2>Another view</h2><p>{escaped(another)}.</p></div></section>
+{_said_of_pictures(rebuilt) if plan is None else ""}
 {_numbers(plan) if plan is not None else ""}
 <footer>{DISCLAIMER} {f"Points are in {plan.frame} millimetres. plan {plan.plan_hash}" if plan is not None else ""}</footer></body></html>
 """
@@ -196,6 +198,11 @@ def _sure(rebuilt: Rebuilt) -> str:
     for n, (likeness, significance) in enumerate(zip(found.likeness, found.significance, strict=True)):
         rows.append([f"picture {letter(n)}: likeness", f"{likeness:.2f}, {significance:.0f} sigmas above elsewhere"])
     return table([], rows)
+
+
+def _said_of_pictures(rebuilt: Rebuilt) -> str:
+    notes = [f"picture {letter(n)}: {warning}" for n, image in enumerate(rebuilt.images) for warning in image.warnings]
+    return f"<section><h2>Notes</h2>{listed(notes)}</section>" if notes else ""
 
 
 def _numbers(plan: XrayPlan) -> str:

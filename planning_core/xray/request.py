@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from itertools import combinations, zip_longest
 from pathlib import Path
 
 import attrs
@@ -16,13 +17,14 @@ from planning_core.errors import AmbiguousError, InputError
 from planning_core.imaging.dicom import DAMAGED
 from planning_core.xray.clicks import Clicks
 from planning_core.xray.image import DICOM_SUFFIXES, XrayImage, read_xray
-from planning_core.xray.pair import check_views
+from planning_core.xray.pair import angle_deg, check_views
 from planning_core.xray.paths import CLICKED
 from planning_core.xray.plan import XrayConfiguration
-from planning_core.xray.refusals import XrayError
+from planning_core.xray.refusals import RepeatedPictureError, XrayError
 from planning_core.xray.triangulation import PicturePoint
 
 CLICK = re.compile(r"([a-z])(?::([a-z]+))?:([^,]+),([^,]+)")
+FRAME = re.compile(r"([a-z]):(\d+)")
 
 
 class XrayLevelNotGivenError(AmbiguousError):
@@ -37,10 +39,28 @@ class InvalidClickError(InputError):
     code = "invalid_click"
 
 
+class InvalidFrameError(InputError):
+    """A choice of frames that cannot be understood. Carries ``given``."""
+
+    code = "invalid_frame"
+
+
 class MixedPatientsError(XrayError):
     """The images are of more than one patient. Carries ``patients``: how many."""
 
     code = "mixed_patients"
+
+
+class MixedStudiesError(XrayError):
+    """The images are of several examinations: the patient has lain down anew between them. Carries ``studies``: how many."""
+
+    code = "mixed_studies"
+
+
+WHO = ("PatientID", "PatientBirthDate", "PatientName")
+WHEN = ("StudyInstanceUID", "FrameOfReferenceUID")
+ALIKE_DEG = 5.0
+"""Views nearer than this show the same bones in front of the same others: what misleads the one misleads the other."""
 
 
 @attrs.frozen(eq=False)
@@ -49,6 +69,7 @@ class XrayRequest:
 
     Args:
         images: paths of two or more. level: to plan. clicks: what was pointed at, per image in the same order.
+        frames: which one of each image's frames, from 0; None where there is one only. Empty: of none.
 
     Raises:
         XrayLevelNotGivenError: see there.
@@ -58,6 +79,7 @@ class XrayRequest:
     level: VertebraLevel
     clicks: Clicks | None = None
     configuration: XrayConfiguration = attrs.field(factory=XrayConfiguration)
+    frames: tuple[int | None, ...] = ()
 
     @classmethod
     def of(
@@ -66,11 +88,13 @@ class XrayRequest:
         level: VertebraLevel | None,
         clicks: Sequence[str] = (),
         configuration: XrayConfiguration | None = None,
+        frames: Sequence[str] = (),
     ) -> XrayRequest:
-        """From words as they stand on a command line; clicks as ``read_clicks`` has them."""
+        """From words as they stand on a command line; clicks and frames as ``read_clicks`` and ``read_frames`` have them."""
         if level is None:
             raise XrayLevelNotGivenError("which level? X-ray pictures do not name it: --level")
-        return cls(tuple(images), level, read_clicks(clicks, len(images)), configuration or XrayConfiguration())
+        clicked, chosen = read_clicks(clicks, len(images)), read_frames(frames, len(images))
+        return cls(tuple(images), level, clicked, configuration or XrayConfiguration(), chosen)
 
 
 def read_clicks(words: Sequence[str], images: int) -> Clicks | None:
@@ -109,29 +133,65 @@ def read_clicks(words: Sequence[str], images: int) -> Clicks | None:
     return Clicks([[of_image[point] for point in CLICKED if point in of_image] for of_image in found])
 
 
+def read_frames(words: Sequence[str], images: int) -> tuple[int | None, ...]:
+    """Which frame of each image from words like ``b:12``: the third image is c, the first frame 0.
+
+    Raises:
+        InvalidFrameError: none of these, or an image twice.
+    """
+    chosen: list[int | None] = [None] * images
+    for word in words:
+        match = FRAME.fullmatch(word)
+        number = ord(match[1]) - ord("a") if match else images
+        if match is None or number >= images or chosen[number] is not None:
+            raise InvalidFrameError(
+                f"no frame: {word!r}; one writes a:NUMBER, from 0, images a to {chr(ord('a') + images - 1)}, each once",
+                given=word,
+            )
+        chosen[number] = int(match[2])
+    return tuple(chosen)
+
+
 def read_images(request: XrayRequest) -> list[XrayImage]:
     """The images, fit to be used together.
 
     Raises:
         XrayError, AmbiguousFrameError, MixedPatientsError: see ``read_together``. InvalidClicksError: a click outside.
     """
-    images = read_together(request.images)
+    images = read_together(request.images, request.frames)
     if request.clicks is not None:
         request.clicks.check([image.view for image in images])
     return images
 
 
-def read_together(paths: Sequence[Path]) -> list[XrayImage]:
-    """X-ray images of one patient in views of one frame that are far enough apart.
+def read_together(paths: Sequence[Path], frames: Sequence[int | None] = ()) -> list[XrayImage]:
+    """X-ray images of one patient and examination in views of one frame that are far enough apart, each shown once.
+
+    Args:
+        frames: see ``XrayRequest``.
 
     Raises:
-        XrayError, AmbiguousFrameError: see ``xray.refusals``. MixedPatientsError: DICOM headers name several patients.
+        XrayError, AmbiguousFrameError: see ``xray.refusals``. MixedPatientsError, MixedStudiesError: by the DICOM headers.
     """
-    images = [read_xray(path) for path in paths]
+    images = [read_xray(path, frame) for path, frame in zip_longest(paths, frames)]
     check_views([image.view for image in images])
-    patients = {_patient(path) for path in paths} - {None}
-    if len(patients) > 1:
-        raise MixedPatientsError(f"the images are of {len(patients)} patients", patients=len(patients))
+    said = [_said(path) for path in paths]
+    who, when = (max(len({of[tag] for of in said if tag in of}) for tag in tags) for tags in (WHO, WHEN))
+    if who > 1:
+        raise MixedPatientsError(f"the images are of {who} patients", patients=who)
+    if when > 1:
+        raise MixedStudiesError(
+            f"the images are of {when} examinations: between two the patient does not lie still", studies=when
+        )
+    for (n, one), (m, other) in combinations(enumerate(images), 2):
+        apart = angle_deg(one.view, other.view)
+        if apart < ALIKE_DEG or np.array_equal(one.pixels, other.pixels):
+            letters = [chr(ord("a") + k) for k in (n, m)]
+            raise RepeatedPictureError(
+                f"pictures {' and '.join(letters)} are {apart:.1f}° apart and show the same: give one of them",
+                pictures=letters,
+                angle_deg=apart,
+            )
     return images
 
 
@@ -140,13 +200,13 @@ def images_sha256(images: Sequence[XrayImage]) -> str:
     return hashlib.sha256("\n".join(sorted(image.sha256 for image in images)).encode()).hexdigest()
 
 
-def _patient(path: Path) -> tuple[str, str] | None:
-    """Whom a DICOM header names; nobody outside this module learns it."""
+def _said(path: Path) -> dict[str, str]:
+    """What a DICOM header says of whom it shows and when; nobody outside this module learns it."""
     if path.suffix.lower() not in DICOM_SUFFIXES:
-        return None
+        return {}
     try:
         header = pydicom.dcmread(path, stop_before_pixels=True)
-        said = str(header.get("PatientID", "")), str(header.get("PatientBirthDate", ""))
+        found = {tag: " ".join(str(header.get(tag, "") or "").replace("^", " ").split()).casefold() for tag in (*WHO, *WHEN)}
     except DAMAGED:
-        return None
-    return said if any(said) else None
+        return {}
+    return {tag: value for tag, value in found.items() if value}

@@ -11,6 +11,7 @@ from planning_core.xray.image import XrayImage, read_xray
 from planning_core.xray.picture import write_xray
 from planning_core.xray.refusals import (
     AmbiguousFrameError,
+    ContradictingOrientationError,
     EmptyImageError,
     InvalidViewError,
     MissingGeometryError,
@@ -118,6 +119,14 @@ def test_an_image_without_orientation_is_taken_as_shown_and_says_so(xa):
     read = read_xray(changed(xa, PatientOrientation=None))
     assert read.view.project(POINT) == pytest.approx(made().view.project(POINT), abs=1e-3)
     assert "which side is left" in read.warnings[0]
+    assert not read.sided
+
+
+@pytest.mark.parametrize("words", [["H", "F"], ["F", "L"]])
+def test_an_orientation_that_is_not_that_of_the_angles_is_refused(xa, words):
+    with pytest.raises(ContradictingOrientationError) as refused:
+        read_xray(changed(xa, PatientOrientation=words))
+    assert refused.value.said == words
 
 
 def test_inverted_values_are_turned_by_their_sign(xa):

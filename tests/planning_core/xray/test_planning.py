@@ -18,9 +18,10 @@ from planning_core.case.revisions import NoPlanError, open_plan, open_record
 from planning_core.case.sealed import OtherSchemaError
 from planning_core.command import main
 from planning_core.xray.paths import plan_on_reconstruction
+from planning_core.xray.picture import write_xray
 from planning_core.xray.plan import XrayPlan
 from tests.planning_core.xray.rebuilding import clicks_on, rebuilt, views
-from tests.planning_core.xray.shots import write_shots
+from tests.planning_core.xray.shots import shot, write_shots
 
 FOUND = rebuilt(place=(0.0, 0.0, 0.0))
 PAIR = views()
@@ -163,8 +164,12 @@ def edit(path, **tags):
         ({"PositionerPrimaryAngle": None}, "missing_geometry"),
         ({"DistanceSourceToDetector": None}, "missing_geometry"),
         ({"ImagerPixelSpacing": None}, "missing_geometry"),
-        ({"PositionerPrimaryAngle": "8.0"}, "equal_views"),
+        ({"PositionerPrimaryAngle": "8.0", "PatientOrientation": ["L", "F"]}, "equal_views"),
+        ({"ImagerPixelSpacing": [0, 0]}, "invalid_view"),
+        ({"PatientOrientation": ["L", "F"]}, "contradicting_orientation"),
         ({"PatientID": "SIM7"}, "mixed_patients"),
+        ({"PatientName": "Somebody^Else"}, "mixed_patients"),
+        ({"StudyInstanceUID": "1.2.9"}, "mixed_studies"),
         ({"Modality": "CT"}, "not_xray"),
     ],
 )
@@ -206,6 +211,64 @@ def test_arguments_that_do_not_fit_are_refused_by_name(shots, fitted, tmp_path, 
 def test_the_same_picture_twice_is_no_second_view(shots, fitted, tmp_path, capsys):
     status, answer = run(capsys, [shots[0], shots[0]], "--level", "L1", out=tmp_path / "case")
     assert (status, answer["code"]) == (2, "equal_views")
+
+
+def test_a_picture_that_was_given_already_is_no_further_evidence(shots, fitted, tmp_path, capsys):
+    status, answer = run(capsys, [*shots, shots[1]], "--level", "L1", out=tmp_path / "case")
+    assert (status, answer["code"]) == (2, "repeated_picture")
+    assert answer["pictures"] == ["b", "c"]
+    nearly = tmp_path / "nearly.dcm"  # another exposure, the C-arm left where it was
+    header = pydicom.dcmread(shots[1])
+    header.PixelData = np.ascontiguousarray(header.pixel_array + np.uint16(1)).tobytes()
+    header.PositionerPrimaryAngle, header.SOPInstanceUID = float(header.PositionerPrimaryAngle) + 2.0, "1.2.3"
+    header.save_as(nearly)
+    status, answer = run(capsys, [*shots, nearly], "--level", "L1", out=tmp_path / "case")
+    assert (status, answer["code"]) == (2, "repeated_picture")
+    assert fitted["calls"] == 0
+
+
+def test_a_geometry_that_was_put_right_makes_a_new_plan(fitted, tmp_path, capsys):
+    places = [tmp_path / "a.npz", tmp_path / "b.npz"]
+    for place, view in zip(places, PAIR, strict=True):
+        write_xray(shot(view, FOUND.shape), place)
+    case = tmp_path / "case"
+    assert run(capsys, places, "--level", "L1", *clicked(), out=case)[0] == 0
+    beside = places[1].with_suffix(".json")
+    said = json.loads(beside.read_text())
+    said["explicit"]["intrinsic"][0][2] += 3.0
+    beside.write_text(json.dumps(said))
+    status, answer = run(capsys, places, "--level", "L1", *clicked(), out=case)
+    assert status == 0
+    assert fitted["calls"] == 2
+    assert answer["views"][1]["intrinsic"][0][2] == pytest.approx(said["explicit"]["intrinsic"][0][2])
+
+
+def test_pictures_that_do_not_say_which_side_is_left_need_the_pedicles_clicked(shots, fitted, tmp_path, capsys):
+    for path in shots:
+        edit(path, PatientOrientation=None)
+    case, words = tmp_path / "case", clicked()
+    status, answer = run(capsys, shots, "--level", "L1", *words[:2], *words[6:8], out=case)
+    assert status == 5
+    assert any("which side is left" in doubt for doubt in answer["doubts"])
+    assert "laid out as seen" in (case / "report.html").read_text()
+    assert run(capsys, shots, "--level", "L1", *words, out=case)[0] == 0
+
+
+def test_one_of_several_frames_can_be_chosen(shots, fitted, tmp_path, capsys):
+    header = pydicom.dcmread(shots[1])
+    one = header.pixel_array
+    header.NumberOfFrames, header.PixelData = 3, np.stack([one // 2, one // 3, one]).astype(np.uint16).tobytes()
+    header.save_as(shots[1])
+    case = tmp_path / "case"
+    status, answer = run(capsys, shots, "--level", "L1", out=case)
+    assert (status, answer["code"]) == (3, "ambiguous_frame")
+    status, answer = run(capsys, shots, "--level", "L1", "--frame", "b:9", out=case)
+    assert (status, answer["code"]) == (2, "unreadable_xray")
+    status, answer = run(capsys, shots, "--level", "L1", "--frame", "b:x", out=case)
+    assert (status, answer["code"]) == (2, "invalid_frame")
+    status, answer = run(capsys, shots, "--level", "L1", "--frame", "b:2", out=case)
+    assert status == 0
+    assert answer["views"][1]["source"] == "DICOM XA frame 2"
 
 
 def test_a_folder_never_holds_two_sets_of_pictures(tmp_path):

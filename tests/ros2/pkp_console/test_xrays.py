@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from planning_core.command import main as command
 from tests.planning_core.xray.rebuilding import clicks_on, rebuilt, views
 from tests.planning_core.xray.shots import write_shots
 from tests.ros2.pkp_console.test_imports import begin, ended, put
@@ -74,6 +75,16 @@ def test_pictures_become_a_case_and_a_plan_is_shown_over_them(roomy, shots, fitt
     assert shown["plan"]["plan_hash"] == shown["result"]["plan_hash"] == plan_hash
     assert set(shown["result"]["views"][1]["paths"]) == {"left", "right"}
     assert hand.get(f"/cases/{case}/files/report.png").status_code == 200
+
+    # the same pictures come again the other way round: what was seen and clicked in each stays with it
+    assert imported(hand, shots[::-1])["result"] == case
+    again = hand.get(f"/cases/{case}/xrays").json()
+    assert (again["pictures"], again["result"]) == (shown["pictures"], shown["result"])
+    # and a command given them in another order draws its lines over the right ones
+    kept = path / "input/xrays"
+    command(["plan", "--xray", str(kept / "b.dcm"), str(kept / "a.dcm"), "--level", "L1", "--out", str(path), "--json"])
+    turned = hand.get(f"/cases/{case}/xrays").json()
+    assert [view["outline"] for view in turned["result"]["views"]] == [view["outline"] for view in shown["result"]["views"]]
 
     fitted["found"] = attrs.evolve(FOUND, doubts=("two places fit alike",), confidence=0.3)
     with pytest.raises(NotTrustedError):

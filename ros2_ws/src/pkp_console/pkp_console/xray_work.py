@@ -13,6 +13,7 @@ import attrs
 from pkp_console.store import XRAYS
 from planning_core.case import audit
 from planning_core.case.folder import Case
+from planning_core.xray.image import XrayImage
 
 Tell = Callable[[str], None]
 FOLDER = "input/xrays"
@@ -64,6 +65,7 @@ def import_xrays(job: XrayImportJob, tell: Tell) -> str:
     with case.writing():
         case.claim_xrays([image.sha256 for image in images])
         tell("view")
+        given, images = _as_before(case, given, images)
         kept = case.path / FOLDER
         if kept.is_dir():
             shutil.rmtree(kept)
@@ -73,11 +75,22 @@ def import_xrays(job: XrayImportJob, tell: Tell) -> str:
             shutil.move(place, kept / f"{letter}.dcm")
             shown: Picture = picture(letter, image)
             case.write(f"view/xray_{letter}.png", shown.png())
-            facts.append({"name": letter, "size": image.view.size, "source": image.source, "warnings": list(image.warnings)})
+            words = {"source": image.source, "warnings": list(image.warnings), "sha256": image.sha256}
+            facts.append({"name": letter, "size": image.view.size, **words})
         angle = check_views([image.view for image in images])
         case.write(PICTURES, json.dumps({"pictures": facts, "angle_deg": round(angle, 1)}).encode())
         audit.record(case.path, "imported", xray_sha256=[image.sha256 for image in images], by=job.by)
     return case.path.name
+
+
+def _as_before(case: Case, given: list[Path], images: list[XrayImage]) -> tuple[list[Path], list[XrayImage]]:
+    """Files and images in the order in which the case has them already: what was clicked in picture a stays in picture a."""
+    shown = case.path / PICTURES
+    known = [picture.get("sha256") for picture in json.loads(shown.read_text())["pictures"]] if shown.is_file() else []
+    if set(known) != {image.sha256 for image in images}:
+        return given, images
+    order = sorted(range(len(images)), key=lambda n: known.index(images[n].sha256))
+    return [given[n] for n in order], [images[n] for n in order]
 
 
 def plan_xrays(job: XrayPlanJob, tell: Tell) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
@@ -50,17 +51,27 @@ def xrays(case_id: str, session: Viewing, desk: AtDesk) -> dict[str, Any]:
     shown = case.path / PICTURES
     if not shown.is_file():
         raise NotPlannedHereError("this case holds no X-ray images", missing="xrays")
-    lines = case.path / OVERLAYS
+    pictures = json.loads(shown.read_text())
     try:
         plan = open_record(case.path, XrayPlan).model_dump(mode="json", exclude={"configuration"})
     except NoPlanError:
         plan = None
     return {
-        **json.loads(shown.read_text()),
+        **pictures,
         "levels": [level.value for level in VertebraLevel],
-        "result": json.loads(lines.read_text()) if lines.is_file() else None,
+        "result": _lines_over(pictures["pictures"], case.path / OVERLAYS),
         "plan": plan,
     }
+
+
+def _lines_over(pictures: list[dict[str, Any]], place: Path) -> dict[str, Any] | None:
+    """What was found last, its lines in the order of the pictures they were drawn for; None where there are no such lines."""
+    found: dict[str, Any] = json.loads(place.read_text()) if place.is_file() else {"views": []}
+    lines = {view.get("sha256"): view for view in found["views"]}
+    wanted = [picture.get("sha256") for picture in pictures]
+    if set(lines) != set(wanted):
+        return None
+    return {**found, "views": [lines[sha256] for sha256 in wanted]}
 
 
 @router.get("/cases/{case_id}/xrays/{letter}", response_class=FileResponse)
