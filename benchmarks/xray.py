@@ -9,6 +9,9 @@ the bone, down and across); with ``--points 3`` the middle of the body and of bo
 (1.5 mm on the detector). Shape models and atlas are learned without the tested patient; so is what says whether a result is
 good. Every trial is a line of FILE, and what is there is not run again. ``--calibrate`` writes the shipped calibration from all of it.
 
+With ``--plan`` paths are planned on every result as the shipped command plans them (which does so only where nothing is doubted) and judged
+in the CT's own mask as ``xray_paths`` does; their stated P(breach) stands beside how many of them leave the bone of the pedicle.
+
 A pedicle's path is the one that keeps furthest from the model's own surface, near the axis that the model carries; it counts as inside
 where 12 mm of a cylinder of 5 mm lie in the true bone. Where
 the bone holds no such cylinder in any direction it cannot, and those are shown apart. The correlation baseline is the mean shape of the level, its pose
@@ -19,6 +22,7 @@ paths from them. Real films have no truth here.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import time
 from collections.abc import Sequence
@@ -27,20 +31,58 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.cases import MASKS, shared
+from benchmarks.raw_pedicle import DIAMETER_MM, RawBone
+from benchmarks.xray_paths import CYLINDER_MM, axis_clearance_mm
 from benchmarks.xray_trials import LEVELS, Trial, drawn_inside, scores, trials, usual_without
+from planning_core.anatomy.body import ModelError
+from planning_core.anatomy.label_file import LabelFileSegmenter
 from planning_core.anatomy.levels import USUAL_LEVELS, VertebraLevel
+from planning_core.trajectory.plan import PathKind
+from planning_core.trajectory.planner import NoSafePathError
 from planning_core.xray.fit import Findings, find
 from planning_core.xray.fitting.confidence import GOOD_DICE, GOOD_HD95_MM, Calibration, with_calibration
 from planning_core.xray.fitting.config import FitConfig
+from planning_core.xray.paths import plan_on_reconstruction
+from planning_core.xray.reconstruction import XrayReconstruction
 
 FITTING = Path(__file__).resolve().parent.parent / "planning_core/xray/fitting/confidence.json"
 Row = dict[str, Any]
 REGIONS = {"T1–T4": range(1, 5), "T5–T8": range(5, 9), "T9–T12": range(9, 13), "L1–L5": range(13, 18)}
+RISKS = (0.0, 0.02, 0.05, 0.1, 0.2, 1.01)
 LOW = range(10, 18)
 """T10 to L5: below what heart and lungs hide."""
 
 
-def measured(trial: Trial) -> Row | None:
+@functools.cache
+def raw_bone(case: str, level: VertebraLevel) -> RawBone:
+    """A vertebra of a case's mask as it is stored."""
+    return RawBone.of(LabelFileSegmenter(shared(MASKS[case])).read(), level)
+
+
+def planned(found: Findings, trial: Trial) -> Row:
+    """The shipped planner's transpedicular paths on a result: whether both keep their cylinders, and each one's stated risk.
+
+    ``planned_inside`` is of the cylinder of 5 mm, ``planned_cannula`` of the cannula; ``risks`` holds (P(breach), breached or not).
+    """
+    calm = XrayReconstruction(trial.level, found.chain.shape, found.covariance, found.likeness, found.significance, 1.0)
+    try:
+        paths = plan_on_reconstruction(calm).trajectories.paths
+    except (NoSafePathError, ModelError):
+        paths = ()
+    back, bone = trial.truth.inverse(), raw_bone(trial.case, trial.level)
+    straight = [p for p in paths if p.kind is PathKind.TRANSPEDICULAR]
+    ends = {p.side: (back.apply(p.entry_lps_mm), back.apply(p.target_lps_mm)) for p in straight}
+    clearance = {side: axis_clearance_mm(bone, trial.vertebra, side, *end) for side, end in ends.items()}
+    return {
+        "planned_sides": len(ends),
+        "planned_inside": float(len(ends) == 2 and min(clearance.values()) >= CYLINDER_MM / 2),
+        "planned_cannula": float(len(ends) == 2 and min(clearance.values()) >= DIAMETER_MM / 2),
+        "risks": [(round(p.p_breach, 4), clearance[p.side] < p.diameter_mm / 2) for p in straight],
+    }
+
+
+def measured(trial: Trial, plan: bool = False) -> Row | None:
     """One line of the results; none where no model can be learned without the patient."""
     usual = usual_without(trial.case, trial.level)
     if usual is None:
@@ -64,6 +106,8 @@ def measured(trial: Trial) -> Row | None:
     }
     row["drawn_both_inside"] = drawn_inside(trial)
     row |= {key: round(value, 4) for key, value in scores(found.chain.shape, trial).items()}
+    if plan and not trial.collapse:  # the mask shows the bone as it was before it was pressed flat
+        row |= planned(found, trial)
     return row | {f"rigid_{key}": round(value, 4) for key, value in scores(found.rigid, trial).items()}
 
 
@@ -121,6 +165,34 @@ def drawn(name: str, rows: Sequence[Row]) -> str:
     return f"| {name}, triangulation | {len(some)} | | | | | | {shares[0]} | {shares[1]} ({len(wide)}) | | | |"
 
 
+def with_plans(rows: Sequence[Row]) -> str:
+    """The shipped planner's paths, and what their P(breach) was worth where a plan would be made."""
+    some = [row for row in rows if "risks" in row]
+    if not some:
+        return ""
+    kept = [row for row in some if not row.get("flagged", False)]
+    out = ["", "| planned paths | n | on both sides | both inside, 5 mm | both inside, cannula |", "|---|---|---|---|---|"]
+    for name, these in (("all", some), ("not flagged", kept)):
+        low = [row for row in these if number_of(row) in LOW]
+        ways = {name: these, f"{name}, T10–L5": low}
+        for views, which in (("orthogonal", True), ("random", False)):
+            ways[f"{name}, T10–L5, {views}"] = [row for row in low if row["orthogonal"] is which]
+        for words, part in ways.items():
+            keys = ("planned_inside", "planned_cannula")
+            shares = [f"{np.mean([row[key] for row in part]):.0%}" if part else "" for key in keys]
+            out.append(
+                f"| {words} | {len(part)} | {sum(row['planned_sides'] == 2 for row in part)} | {shares[0]} | {shares[1]} |"
+            )
+    risks = np.array([risk for row in kept for risk in row["risks"]], float).reshape(-1, 2)
+    out += ["", "| stated P(breach), not flagged | paths | mean stated | left the pedicle's bone |", "|---|---|---|---|"]
+    for low_risk, high_risk in zip(RISKS, RISKS[1:], strict=False):
+        within = risks[(risks[:, 0] >= low_risk) & (risks[:, 0] < high_risk)]
+        if len(within):
+            stated, left = within.mean(axis=0)
+            out.append(f"| {low_risk:.0%} to {high_risk:.0%} | {len(within)} | {stated:.1%} | {left:.1%} |")
+    return "\n".join(out)
+
+
 def number_of(row: Row) -> int:
     """Of its level, from T1 on."""
     return USUAL_LEVELS.index(VertebraLevel(row["level"])) + 1
@@ -150,6 +222,7 @@ def table(rows: Sequence[Row]) -> str:
     out += [line(case, [row for row in sound if row["case"] == case]) for case in LEVELS]
     out.append(line("verse012 L1 (fractured)", [r for r in rows if r["case"] == "verse012" and r["level"] == "L1"]))
     out.append(line("collapsed", [r for r in rows if r["collapse"]]))
+    out.append(with_plans(sound))
     return "\n".join(out)
 
 
@@ -165,6 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--points", type=int, choices=(1, 3), default=1, help="clicked in each view: the body, or the pedicles too"
     )
+    parser.add_argument("--plan", action="store_true", help="paths too, as the shipped command plans them")
     parser.add_argument("--calibrate", action="store_true", help="write the shipped calibration from all that is in the file")
     given = parser.parse_args(arguments)
     rows = [json.loads(text) for text in given.out.read_text().splitlines()] if given.out.exists() else []
@@ -175,7 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with given.out.open("a") as stream:
         for case in given.cases:
             for trial in trials(case, given.pairs, given.seed, done, given.points):
-                row = measured(trial)
+                row = measured(trial, given.plan)
                 if row is not None:
                     rows.append(row)
                     stream.write(json.dumps(row) + "\n")

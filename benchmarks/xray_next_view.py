@@ -18,11 +18,12 @@ from typing import Any
 import attrs
 import numpy as np
 
-from benchmarks.xray import LOW
+from benchmarks.xray import LOW, good
 from benchmarks.xray_registration import SIZE, SOURCE_TO_DETECTOR_MM, SOURCE_TO_ISOCENTRE_MM, SPACING_MM
 from benchmarks.xray_trials import LEVELS, Trial, scores, trials, usual_without
 from planning_core.xray.clicks import Clicks
 from planning_core.xray.fit import Findings, find
+from planning_core.xray.fitting.confidence import shipped
 from planning_core.xray.fitting.config import FitConfig
 from planning_core.xray.fitting.judge import axis_sd_mm, next_view
 from planning_core.xray.geometry import PinholeView
@@ -62,8 +63,10 @@ def measured(trial: Trial) -> Row | None:
 
     def fitted(one: Trial) -> tuple[Findings, Row]:
         found = find(one.images, one.level, one.clicks, config, usual=usual)
-        sd = axis_sd_mm(found.chain.shape, found.covariance)
-        return found, {key: round(value, 4) for key, value in scores(found.chain.shape, one).items()} | {"sd_mm": round(sd, 4)}
+        row: Row = {key: round(value, 4) for key, value in scores(found.chain.shape, one).items()}
+        row["sd_mm"] = round(axis_sd_mm(found.chain.shape, found.covariance), 4)
+        row["signs"] = [round(float(v), 5) for v in found.signs.values()]
+        return found, row | {"doubts": len(found.plain_doubts(config))}
 
     two, scored = fitted(trial)
     row: Row = {"name": trial.name, "case": trial.case, "level": trial.level.value, "orthogonal": trial.orthogonal, "two": scored}
@@ -75,20 +78,33 @@ def measured(trial: Trial) -> Row | None:
     return row
 
 
-def table(rows: Sequence[Row]) -> str:
-    """All lines, of those trials in which a view was asked for."""
+def flagged(row: Row, way: str, points: int) -> bool:
+    """Whether the shipped calibration or a doubt of the fit's own speaks against a result."""
+    calibration = shipped(points)
+    return bool(row[way]["doubts"] or calibration.probability_of(np.array(row[way]["signs"])) < calibration.threshold)
+
+
+def table(rows: Sequence[Row], points: int) -> str:
+    """All lines, of those trials in which a view was asked for; flagged by the calibration that is shipped, made on pairs."""
     out = [
-        "| | n | Dice | HD95 mm | pedicle off, mm, median | both paths in | axes' expected sd, mm |",
-        "|---|---|---|---|---|---|---|",
+        "| | n | Dice | HD95 mm | pedicle off, mm, median | both paths in | axes' expected sd, mm | flagged | bad caught |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    for name, which in (("orthogonal", True), ("random", False)):
-        some = [row for row in rows if row["orthogonal"] is which and "asked" in row]
+    asked = [row for row in rows if "asked" in row]
+    parts = {
+        "orthogonal": [row for row in asked if row["orthogonal"]],
+        "random": [row for row in asked if not row["orthogonal"]],
+        "flagged with two": [row for row in asked if flagged(row, "two", points)],
+    }
+    for name, some in parts.items():
         for way, words in WAYS.items():
             if some:
-                column = {key: np.array([row[way][key] for row in some]) for key in some[0][way]}
+                column = {key: np.array([row[way][key] for row in some]) for key in some[0][way] if key != "signs"}
+                doubted = [flagged(row, way, points) for row in some]
+                caught = [doubt for row, doubt in zip(some, doubted, strict=True) if not good(row[way])]
                 out.append(
                     f"| {name}, {words} | {len(some)} | {column['dice'].mean():.3f} | {column['hd95_mm'].mean():.2f} | "
-                    f"{np.median(column['pedicle_mm']):.2f} | {column['both_inside'].mean():.0%} | {np.median(column['sd_mm']):.2f} |"
+                    f"{np.median(column['pedicle_mm']):.2f} | {column['both_inside'].mean():.0%} | {np.median(column['sd_mm']):.2f} | {np.mean(doubted):.0%} | {sum(caught)}/{len(caught)} |"
                 )
     unasked = sum("asked" not in row for row in rows)
     return "\n".join([*out, "", f"No further view was asked for in {unasked} of {len(rows)} trials."])
@@ -115,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     rows.append(row)
                     stream.write(json.dumps(row) + "\n")
                     stream.flush()
-    print(table(rows))
+    print(table(rows, given.points))
     return 0
 
 

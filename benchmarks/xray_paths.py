@@ -53,13 +53,15 @@ def inside_pedicles(bone: RawBone, vertebra: Vertebra, paths: Ends, cylinder_mm:
     """
     if set(paths) != set(Side):
         return False
-    for side, (entry, target) in paths.items():
-        way = (target - entry) / np.linalg.norm(target - entry)
-        # how far back the entry was put says nothing on the axis: begin well behind the bone
-        line = entry - 20 * way + np.arange(0, np.linalg.norm(target - entry) + 20, STEP_MM)[:, None] * way
-        if clearance_mm(bone, vertebra, side, line) + DIAMETER_MM / 2 < cylinder_mm / 2:
-            return False
-    return True
+    return all(axis_clearance_mm(bone, vertebra, side, *ends) >= cylinder_mm / 2 for side, ends in paths.items())
+
+
+def axis_clearance_mm(bone: RawBone, vertebra: Vertebra, side: Side, entry: FloatArray, target: FloatArray) -> float:
+    """Least bone about a path's axis over its pedicle, mm; ends (3,) in ct_lps."""
+    way = (target - entry) / np.linalg.norm(target - entry)
+    # how far back the entry was put says nothing on the axis: begin well behind the bone
+    line = entry - 20 * way + np.arange(0, np.linalg.norm(target - entry) + 20, STEP_MM)[:, None] * way
+    return float(clearance_mm(bone, vertebra, side, line) + DIAMETER_MM / 2)
 
 
 def picture_points(vertebra: Vertebra) -> dict[PicturePoint, FloatArray]:
