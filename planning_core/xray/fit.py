@@ -24,7 +24,7 @@ from planning_core.xray.fitting.confidence import Calibration, Signs, shipped
 from planning_core.xray.fitting.config import FitConfig
 from planning_core.xray.fitting.judge import collapse_differs, disagreement_mm, inverted, next_view, precision, significance
 from planning_core.xray.fitting.likeness import robust
-from planning_core.xray.fitting.prior import Prior, prior_of
+from planning_core.xray.fitting.prior import PAIR, Prior, prior_of
 from planning_core.xray.fitting.starts import placed, shifted, turned, turns
 from planning_core.xray.fitting.window import Window, window_about
 from planning_core.xray.geometry import PinholeView
@@ -162,14 +162,17 @@ def find(
     covariance = (covariance + covariance.T) / 2
     likeness, beyond = significance(best, windows)
     sd = XrayReconstruction(level, best.shape, covariance, likeness, beyond, 0.0).surface_sd_mm
+    # what several views say together, as two would: the confidence was made on pairs, and more pictures alone are no better fit
+    gain = (summits[0].score + prior.cost(best)) * PAIR / len(views)
+    deviation = prior.deviation(best)
     signs = Signs(
         likeness=float(np.mean(likeness)),
         significance=float(np.mean(beyond)),
         least_significance=float(np.min(beyond)),
         disagreement_mm=disagreement_mm(summits, NEARLY),
         surface_sd_mm=float(np.sqrt((sd**2).mean())),
-        log_score=float(np.log1p(max(summits[0].score, 0.0))),
-        deviation=prior.cost(best),
+        log_score=float(np.log1p(max(gain - deviation, 0.0))),
+        deviation=deviation,
     )
     differs = collapse_differs(summits, NEARLY)
     turned_round = tuple(inverted(best, windows, config.search_mm))

@@ -28,7 +28,8 @@ class Signs:
     Args:
         likeness: mean of the views. significance, least_significance: mean and least of the views. disagreement_mm: of other
             starts that end nearly as high. surface_sd_mm: root mean square of the surface's standard deviation.
-        log_score: logarithm of 1 + the posterior's gain over no vertebra. deviation: half the squared sigmas from what is usual.
+        log_score: logarithm of 1 + the posterior's gain over no vertebra. deviation: half the squared sigmas from what is usual;
+            of more than two views both as two of them would have it.
     """
 
     likeness: float

@@ -15,6 +15,8 @@ from planning_core.xray.fitting.config import FitConfig
 from planning_core.xray.geometry import PinholeView
 from planning_core.xray.reconstruction import SCALE, SHIFT, WEIGHTS
 
+PAIR = 2
+"""Views of the trials that the confidence was made on."""
 FREE = 1e-6
 """Precision per mm² of what nothing is known about: keeps sums solvable."""
 
@@ -71,6 +73,11 @@ class Prior:
         """Half the sum of squared deviations in sigmas."""
         rows, _ = self._rows(chain)
         return float(rows @ rows) / 2
+
+    def deviation(self, chain: Chain) -> float:
+        """The same with the clicks' part as it would be in two views: what a confidence made on pairs knows."""
+        alone = attrs.evolve(self, views=(), clicks=()).cost(chain)
+        return alone + (self.cost(chain) - alone) * PAIR / max(len(self.views), PAIR)
 
     def step(self, chain: Chain) -> tuple[FloatArray, FloatArray]:
         """(p, p) precision and (p,) pull towards what is usual."""

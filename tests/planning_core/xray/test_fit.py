@@ -7,7 +7,7 @@ import scipy.ndimage as ndi
 
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.xray.clicks import Clicks, InvalidClicksError
-from planning_core.xray.fit import ReconstructionError, reconstruct, usual_chain
+from planning_core.xray.fit import ReconstructionError, find, reconstruct, usual_chain
 from planning_core.xray.fitting.config import FitConfig
 from planning_core.xray.fitting.likeness import _seen
 from planning_core.xray.fitting.starts import placed
@@ -88,6 +88,14 @@ def test_the_same_pictures_give_the_same_vertebra(found, truth, images, usual):
     again = reconstruct(images, LEVEL, clicks(truth, images), QUICK, usual=usual)
     np.testing.assert_array_equal(again.shape.vertices, found.shape.vertices)
     np.testing.assert_array_equal(again.covariance, found.covariance)
+
+
+def test_the_same_pictures_counted_twice_are_not_believed_more(truth, images, usual):
+    once = find(images, LEVEL, clicks(truth, images), QUICK, usual=usual).signs
+    doubled = [*images, *images]
+    twice = find(doubled, LEVEL, clicks(truth, doubled), QUICK, usual=usual).signs
+    assert twice.log_score == pytest.approx(once.log_score, abs=0.1)
+    assert twice.deviation == pytest.approx(once.deviation, rel=0.3, abs=0.3)
 
 
 def test_gain_offset_collimation_and_metal_do_not_matter_much(truth, images, usual):

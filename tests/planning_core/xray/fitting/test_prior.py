@@ -62,3 +62,11 @@ def test_one_point_leaves_the_pedicles_out(chain):
     body = [c[:1] for c in clicks_on(chain, 20.0)]
     one = prior_of(chain, VIEWS, body, FitConfig())
     assert one.cost(chain) == pytest.approx(attrs.evolve(one, views=(), clicks=()).cost(chain), abs=1e-9)
+
+
+def test_clicks_in_more_views_are_no_greater_deviation(chain):
+    clicks = clicks_on(chain, 3.0)
+    two, four = (prior_of(chain, VIEWS * n, clicks * n, FitConfig()) for n in (1, 2))
+    assert two.deviation(chain) == pytest.approx(two.cost(chain))
+    assert four.deviation(chain) == pytest.approx(two.deviation(chain))
+    assert four.cost(chain) > two.cost(chain)
