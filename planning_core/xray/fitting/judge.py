@@ -16,6 +16,7 @@ from planning_core.xray.fitting.prior import Prior
 from planning_core.xray.fitting.starts import matched, placed, turned, turns
 from planning_core.xray.fitting.window import Window, edges
 from planning_core.xray.geometry import PinholeView
+from planning_core.xray.pair import angle_deg
 from planning_core.xray.reconstruction import NextView, vertex_slopes
 
 SEED = 20
@@ -25,6 +26,8 @@ LEAST_SIGMA = 0.02
 """Of likeness by chance, however little the places looked at differ."""
 PRIMARY_DEG, SECONDARY_DEG = (-75, -45, -20, 0, 20, 45, 75, 90), (-15, 0, 15)
 LEAST_GAIN = 0.05
+FURTHER_DEG = 14.0
+"""From every view at hand: what misleads the fit in one misleads it in its neighbour, which the gain knows nothing of."""
 
 
 def precision(
@@ -128,6 +131,8 @@ def next_view(
                 frame=first.frame,
                 isocentre_mm=chain.middle,
             )
+            if any(angle_deg(view, window.view) < FURTHER_DEG for window in windows):
+                continue
             more = _information(chain, view, pixel, usual, config)
             then = axis_sd_mm(chain.shape, _inverse(known + more)[: chain.own, : chain.own])
             gain = 1 - then / now

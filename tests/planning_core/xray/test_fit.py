@@ -9,10 +9,12 @@ from planning_core.anatomy.levels import VertebraLevel
 from planning_core.xray.clicks import Clicks, InvalidClicksError
 from planning_core.xray.fit import ReconstructionError, find, reconstruct, usual_chain
 from planning_core.xray.fitting.config import FitConfig
+from planning_core.xray.fitting.judge import next_view
 from planning_core.xray.fitting.likeness import _seen
 from planning_core.xray.fitting.starts import placed
 from planning_core.xray.geometry import PinholeView
 from planning_core.xray.image import XrayImage
+from planning_core.xray.pair import angle_deg
 from planning_core.xray.refusals import EqualViewsError, MirroredViewError, TooFewViewsError
 from planning_core.xray.splat import spread
 
@@ -121,6 +123,16 @@ def test_a_picture_without_the_vertebra_is_doubted_and_a_further_view_named(trut
     assert result.next_view is not None
     assert abs(result.next_view.primary_deg) > 30  # a frontal one is there
     assert 0 < result.next_view.gain < 1
+
+
+@pytest.mark.parametrize("at_hand", [((0, 0), (90, 5)), ((45, 0), (-45, 0)), ((75, 15), (20, -15))])
+def test_the_further_view_is_none_of_those_at_hand(truth, usual, at_hand):
+    shots = [picture(truth, view(*angles), noise=0.5, seed=n) for n, angles in enumerate(at_hand)]
+    got = find(shots, LEVEL, clicks(truth, shots), QUICK, usual=usual)
+    further = next_view(got.chain, got.known, got.windows, got.likeness, QUICK)
+    assert further is not None
+    asked = view(further.primary_deg, further.secondary_deg)
+    assert min(angle_deg(asked, shot.view) for shot in shots) > 10
 
 
 def test_nobody_showed_the_level(truth, images, usual):
