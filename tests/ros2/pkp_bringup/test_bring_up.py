@@ -102,6 +102,22 @@ def by_topic(folder):
     return found
 
 
+def test_a_device_that_ends_as_it_is_started_is_named_with_its_last_words(ros, tmp_path):
+    from pkp_bringup.nodes import NodeSpec, bring_up
+    from pkp_bringup.room import EndedAtStartError, Room
+
+    node, environment = ros
+    broken = NodeSpec("injector_sim", "hardware_sim", "injector", arguments=("--link", "x", "--nonsense"), lifecycle=False)
+    recorder = next(s for s in bring_up("sim", tmp_path, ()) if s.name == "recorder")  # takes longer to come up
+    room = Room((broken, recorder), tmp_path, node, environment, lambda words: None)
+    try:
+        with pytest.raises(EndedAtStartError, match="--nonsense") as refused:
+            room.start()
+        assert refused.value.name == "injector_sim"
+    finally:
+        room.end()
+
+
 def test_up_in_order_ingest_and_down_in_reverse(room, ros, tmp_path):
     need_ros()
     from pkp_lifecycle import names
