@@ -177,7 +177,8 @@ def _check(sighting: Sighting, config: TrackerConfig) -> None:
 def _check_fresh(sightings: Sequence[Sighting], now_s: float, config: TrackerConfig) -> None:
     """All frames together: they advance, differ and are recent. A camera never sees the same pose twice to the last bit."""
     for before, after in zip(sightings[:-1], sightings[1:], strict=True):
-        stuck = after.plate.frame_number <= before.plate.frame_number or after.plate.stamp_s <= before.plate.stamp_s
+        # a tracker that was connected to anew counts from zero: the number may fall, only the stamps must go on
+        stuck = after.plate.frame_number == before.plate.frame_number or after.plate.stamp_s <= before.plate.stamp_s
         same = any(
             np.array_equal(getattr(before, tool).pose.matrix, getattr(after, tool).pose.matrix) for tool in ("plate", "reference")
         )

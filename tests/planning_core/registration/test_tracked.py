@@ -73,6 +73,31 @@ def test_a_tracker_that_repeats_its_frame_is_refused():
         seen([*given, given[-1]])
 
 
+def both_changed(given, number, **fields):
+    """That frame with these fields of both tools changed."""
+    frame = given[number]
+    both = {tool: attrs.evolve(getattr(frame, tool), **fields) for tool in ("plate", "reference")}
+    return [*given[:number], attrs.evolve(frame, **both), *given[number + 1 :]]
+
+
+def test_a_tracker_connected_to_anew_while_the_scan_was_waited_for_counts_from_zero_and_is_not_frozen():
+    given = frames()
+    for number in range(5, len(given)):
+        given = both_changed(given, number, frame_number=number - 5)
+    assert seen(given).transform.src == "plate"
+
+
+def test_a_frame_number_that_stands_still_under_fresh_stamps_is_refused():
+    with pytest.raises(FrozenTrackerError):
+        seen(both_changed(frames(), 5, frame_number=1004))
+
+
+def test_a_later_frame_number_under_a_stamp_that_stands_still_is_refused():
+    given = frames()
+    with pytest.raises(FrozenTrackerError):
+        seen(both_changed(given, 5, stamp_s=given[4].plate.stamp_s))
+
+
 def test_a_frozen_pose_under_fresh_stamps_is_refused():
     given = frames()
     with pytest.raises(FrozenTrackerError) as caught:
