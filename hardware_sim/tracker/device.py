@@ -128,7 +128,11 @@ class PolarisDevice:
 
     def frame_number(self, index: int) -> int:
         """The value of the frame counter at that exposure."""
-        return (index - self._counter_zero) % _FRAME_NUMBERS
+        return (index - self._counter_zero - self._paused_frames()) % _FRAME_NUMBERS
+
+    def _paused_frames(self) -> int:
+        """Exposures that were not counted."""
+        return round(self.faults.paused_s * self._frames.config.frame_rate_hz)
 
     def reset(self) -> Reply:
         """As after switching on (RESET, or a serial break): nothing initialised, 9600 baud."""
@@ -220,7 +224,7 @@ class PolarisDevice:
         return ascii_reply("OKAY")
 
     def _zero_counter(self, now_s: float) -> None:
-        self._counter_zero = self._frames.newest(now_s, self.faults).index
+        self._counter_zero = self._frames.newest(now_s, self.faults).index - self._paused_frames()
         self._frames.measure_again()
 
     def _frame(self, now_s: float) -> TrackingFrame:
@@ -230,6 +234,8 @@ class PolarisDevice:
         if self._held is not None and exposure.index == self._held_index:
             return self._held
         number = self.frame_number(exposure.index)
+        if self._held is not None and (self._held.number - number) % _FRAME_NUMBERS < _FRAME_NUMBERS // 2:
+            return self._held  # paused: the counter stands until this many exposures have gone by
         if self.faults.frozen and self._held is not None:
             frame = attrs.evolve(self._held, number=number)
         else:

@@ -3,6 +3,7 @@
 ======================== ==================================================================================
 freeze on|off            frame numbers run on, the poses of all tools stay as they are, to the last bit
 halt on|off              frame numbers stand still too
+pause S                  frame numbers stand still for S seconds, then run on from there: they stay S seconds behind
 dropout TOOL on|off      the tool is not seen
 jump TOOL DX DY DZ       its spheres are measured this far off, mm, until ``jump TOOL 0 0 0``
 swap TOOL TOOL           the two tools are taken for one another; again swaps back
@@ -42,6 +43,7 @@ class Faults:
 
     frozen: bool = False
     halted: bool = False
+    paused_s: float = 0.0
     muted: bool = False
     cut: bool = False
     corrupt_replies: int = 0
@@ -135,6 +137,13 @@ def _stray(faults: Faults, words: list[str], _: Collection[str]) -> Faults:
     return attrs.evolve(faults, strays_mm=() if words == ["off"] else (*faults.strays_mm[:19], _vector(words)))
 
 
+def _pause(faults: Faults, words: list[str], _: Collection[str]) -> Faults:
+    (seconds,) = map(float, words)
+    if not 0.0 <= seconds <= 60.0:
+        raise ValueError("0 to 60 seconds")
+    return attrs.evolve(faults, paused_s=faults.paused_s + seconds)
+
+
 def _corrupt(faults: Faults, words: list[str], _: Collection[str]) -> Faults:
     count = int(words[0])
     if not 0 <= count <= 10**6:
@@ -145,6 +154,7 @@ def _corrupt(faults: Faults, words: list[str], _: Collection[str]) -> Faults:
 _VERBS: dict[str, _Verb] = {
     "freeze": lambda faults, words, _: attrs.evolve(faults, frozen=_switch(words)),
     "halt": lambda faults, words, _: attrs.evolve(faults, halted=_switch(words)),
+    "pause": _pause,
     "mute": lambda faults, words, _: attrs.evolve(faults, muted=_switch(words)),
     "cut": lambda faults, words, _: attrs.evolve(faults, cut=_switch(words)),
     "dropout": _dropout,

@@ -219,6 +219,23 @@ def test_halt_keeps_the_counter_too():
     assert poses(tracker, 2.5)[0] == before
 
 
+def test_a_paused_counter_stands_that_long_and_goes_on_without_a_gap():
+    tracker = tracking(PATIENT_REF, latency_sd_ms=0.0)
+    before, pose = poses(tracker, 2.0)
+    change(tracker, "pause 0.5")
+    standing, held = poses(tracker, 2.4)
+    assert standing == before
+    assert np.array_equal(pose[0], held[0])
+    after, later = poses(tracker, 2.6)
+    assert after == before + 6
+    assert not np.array_equal(later[0], held[0])
+    change(tracker, "pause 1")
+    assert poses(tracker, 3.5)[0] == after
+    ask(tracker, "TSTOP", at=5.0)
+    assert ask(tracker, "TSTART", "80", at=5.0) == "OKAY"
+    assert poses(tracker, 5.5)[0] == 30
+
+
 def test_dropout_jump_swap_and_ghost_do_what_they_say():
     tracker = tracking(PATIENT_REF, ROBOT_REF)
     _, (patient, robot) = poses(tracker, 2.0)

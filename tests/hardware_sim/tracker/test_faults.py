@@ -23,6 +23,7 @@ def test_each_line_sets_and_takes_back_its_fault():
     assert after("swap patient_ref robot_ref", "swap robot_ref patient_ref") == Faults()
     assert after("stray 1 2 -1500", "stray off") == Faults()
     assert after("corrupt 7").corrupt_replies == 7
+    assert after("pause 0.5", "pause 2").paused_s == 2.5
     assert after("freeze on", "corrupt 3", "clear") == Faults()
 
 
@@ -38,6 +39,9 @@ def test_each_line_sets_and_takes_back_its_fault():
         "jump carm 1 2 3",
         "swap patient_ref patient_ref",
         "corrupt -1",
+        "pause -1",
+        "pause inf",
+        "pause 1 2",
         "ghost patient_ref",
         "stray 1 2 inf",
         "dropout",

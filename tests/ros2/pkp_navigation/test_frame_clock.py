@@ -64,3 +64,24 @@ def test_a_line_too_slow_to_ask_twice_is_not_taken_for_latency():
         received = exposed + LATENCY + random.uniform(0.0, 1 / RATE) + 0.014
         errors.append(clock.acquired_s(n, received, 0.014) - exposed)
     assert np.abs(errors[60:]).max() < 0.004
+
+
+def contradicted(clock, ages, exchange_s=0.004):
+    """What the clock says of itself at each of these frames, ages in s, where 0.1 s is too old."""
+    return [clock.contradicted(age, exchange_s, n / RATE, 0.1) for n, age in enumerate(ages)]
+
+
+def test_frames_that_come_at_once_and_count_as_old_for_a_second_contradict_the_clock():
+    said = contradicted(FrameClock(RATE, LATENCY), [0.02] * 30 + [0.5] * 90)
+    assert said.index(True) == 30 + RATE
+
+
+def test_a_line_that_is_late_contradicts_nothing():
+    assert not any(contradicted(FrameClock(RATE, LATENCY), [0.5] * 200, exchange_s=0.09))
+
+
+def test_one_young_frame_or_a_reset_begins_the_second_anew():
+    clock = FrameClock(RATE, LATENCY)
+    assert not any(contradicted(clock, [0.5] * 50 + [0.02] + [0.5] * 50))
+    clock.reset()
+    assert not any(contradicted(clock, [0.5] * 50))

@@ -4,7 +4,8 @@ A frame became ready between the last question that did not bring it and the rep
 counter runs evenly, so ``ready − latency − counter/rate`` is the same constant for every frame, up to the device's jitter
 and the waits of this host; its median over the last seconds is kept, of that half of the frames whose moment is known best.
 One late reply does not move the stamp of its frame, and a line that grows late as a whole does not make old frames young:
-the constant may exceed the smallest one seen only by the usual spread and by the clocks' drift.
+the constant may exceed the smallest one seen only by the usual spread and by the clocks' drift. A counter that paused, or a
+clock of this host that was slewed, breaks that constant: frames count as old though they come at once (``contradicted``).
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ SPREAD_S = 0.015
 """Largest usual distance of the median from the smallest (assumed: eight standard deviations of the Vega's latency)."""
 DRIFT = 200e-6
 """Largest difference of the two clocks' rates (assumed: two quartz clocks, each within 100 ppm)."""
+
+PROMPT = 0.5
+"""A reply within this share of the age that is too old came at once: it holds the newest frame."""
+CONTRADICTED_S = 1.0
 
 
 class FrameClock:
@@ -35,9 +40,11 @@ class FrameClock:
         self._offsets: deque[tuple[float, float]] = deque(maxlen=window)
         self._smallest_s = float("inf")
         self._last_received_s = float("-inf")
+        self._old_since_s: float | None = None
 
     def reset(self) -> None:
         """Forget everything: the counter was set back."""
+        self._old_since_s = None
         self._offsets.clear()
         self._smallest_s, self._last_received_s = float("inf"), float("-inf")
 
@@ -61,6 +68,25 @@ class FrameClock:
         self._last_received_s = received_s
         constant = min(self._constant_s(), self._smallest_s + SPREAD_S)
         return min(constant + frame_number * self._period_s, latest_s)
+
+    def contradicted(self, age_s: float, exchange_s: float, now_s: float, max_age_s: float) -> bool:
+        """Whether frames have come at once and yet been too old for a second: only a reset can mend that.
+
+        A line that is late is no such case, its replies are late too.
+
+        Args:
+            age_s: of the frame that has just come, by this clock.
+            exchange_s: from the question to the whole reply; infinite where it may answer an earlier question.
+            now_s: monotonic time.
+            max_age_s: an older frame is too old.
+        """
+        if age_s <= max_age_s:
+            self._old_since_s = None
+        if age_s <= max_age_s or exchange_s > PROMPT * max_age_s:
+            return False
+        if self._old_since_s is None:
+            self._old_since_s = now_s
+        return now_s - self._old_since_s >= CONTRADICTED_S
 
     def _constant_s(self) -> float:
         ordered = sorted(self._offsets)

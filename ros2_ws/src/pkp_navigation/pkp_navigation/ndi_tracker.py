@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -148,7 +149,12 @@ class NdiTracker:
         if reply is not None and self._is_new(reply, progress):
             number = _newest(reply.frame.handles)
             acquired = self._clock.acquired_s(number, now, reply.transfer_s, progress.not_ready_s)
+            # after a reply that did not come in time, the next may be just that one
+            exchange_s = math.inf if progress.bad_replies else now - reply.asked_s
             progress.took(number, now)
+            if self._clock.contradicted(now - acquired, exchange_s, now, self.config.max_age_s):
+                reason = f"frames come at once but count as {1e3 * (now - acquired):.0f} ms old: begun anew"
+                raise LinkLostError(reason, port=self.config.port)
             return self._judged(session, reply, number, acquired, now)
         if now - progress.told_stale_s >= self.config.stale_after_s:
             progress.told_stale_s = now

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pkp_navigation.tool_pose import ToolStatus, TrackerReading
 
 LATCHED = frozenset({ToolStatus.JUMPED, ToolStatus.SWAPPED, ToolStatus.PAIR_MOVED})
-BROKEN = frozenset({ToolStatus.FROZEN, ToolStatus.DEVICE_FAULT})
-"""Of any tool: the device's trouble, not that something stands in the way."""
+BROKEN = frozenset({ToolStatus.FROZEN, ToolStatus.DEVICE_FAULT, ToolStatus.STALE})
+"""Of any tool: the device's trouble, not that something stands in the way. STALE in a frame that came: it came too late."""
 
 
 def latched(reading: TrackerReading, hand_held: frozenset[str]) -> tuple[str, ...]:
