@@ -91,8 +91,8 @@ class PolarisDevice:
             "PDIS": (setup, self._disable),
             "TSTART": (setup, self._start),
             "TSTOP": ((Mode.TRACKING,), self._stop),
-            "BX": ((Mode.TRACKING,), lambda text, now: tracking_reply.binary(self._frame(now), _option(text))),
-            "TX": ((Mode.TRACKING,), lambda text, now: tracking_reply.text(self._frame(now), _option(text))),
+            "BX": ((Mode.TRACKING,), lambda text, now: self._tracking(tracking_reply.binary, text, now)),
+            "TX": ((Mode.TRACKING,), lambda text, now: self._tracking(tracking_reply.text, text, now)),
         }
 
     def answer(self, line: bytes, now_s: float) -> Reply:
@@ -226,6 +226,9 @@ class PolarisDevice:
     def _zero_counter(self, now_s: float) -> None:
         self._counter_zero = self._frames.newest(now_s, self.faults).index - self._paused_frames()
         self._frames.measure_again()
+
+    def _tracking(self, reply: Callable[[TrackingFrame, int, int], bytes], text: str, now_s: float) -> bytes:
+        return reply(self._frame(now_s), _option(text), self.faults.system_status)
 
     def _frame(self, now_s: float) -> TrackingFrame:
         if self.faults.halted and self._held is not None:

@@ -10,6 +10,7 @@ swap TOOL TOOL           the two tools are taken for one another; again swaps ba
 ghost TOOL MM|off        a reflection takes the place of the tool's first sphere, MM to the side
 stray X Y Z | stray off  a reflection at this place of the tracker frame, mm
 mute on|off              the device hears but does not answer
+status HEX               the bits of the system status in every reply, four digits at most; ``status 0``: none
 corrupt N                the next N replies leave with one bit turned
 cut on|off               the cable is out: the serial line is gone, and back under the same name
 clear                    none of these
@@ -46,6 +47,7 @@ class Faults:
     paused_s: float = 0.0
     muted: bool = False
     cut: bool = False
+    system_status: int = 0
     corrupt_replies: int = 0
     dropped: frozenset[str] = frozenset()
     jumps_mm: tuple[tuple[str, tuple[float, float, float]], ...] = ()
@@ -144,6 +146,14 @@ def _pause(faults: Faults, words: list[str], _: Collection[str]) -> Faults:
     return attrs.evolve(faults, paused_s=faults.paused_s + seconds)
 
 
+def _status(faults: Faults, words: list[str], _: Collection[str]) -> Faults:
+    (digits,) = words
+    bits = int(digits, 16)
+    if not 0 <= bits <= 0xFFFF:
+        raise ValueError("0 to FFFF")
+    return attrs.evolve(faults, system_status=bits)
+
+
 def _corrupt(faults: Faults, words: list[str], _: Collection[str]) -> Faults:
     count = int(words[0])
     if not 0 <= count <= 10**6:
@@ -162,6 +172,7 @@ _VERBS: dict[str, _Verb] = {
     "swap": _swap,
     "ghost": _ghost,
     "stray": _stray,
+    "status": _status,
     "corrupt": _corrupt,
     "clear": lambda faults, words, tools: Faults(),
 }

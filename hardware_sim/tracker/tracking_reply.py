@@ -41,7 +41,7 @@ def checked_option(option: int) -> int:
     return option
 
 
-def binary(frame: TrackingFrame, option: int) -> bytes:
+def binary(frame: TrackingFrame, option: int, system_status: int) -> bytes:
     """The BX reply."""
     body = bytearray([len(frame.tools)])
     for handle, tool in frame.tools.items():
@@ -55,10 +55,10 @@ def binary(frame: TrackingFrame, option: int) -> bytes:
         strays = frame.strays_mm[:_MOST_STRAYS]
         body += bytes([len(strays), *[0] * ((len(strays) + 7) // 8)])
         body += strays.astype("<f4").tobytes()
-    return binary_reply(bytes(body + struct.pack("<H", 0)))
+    return binary_reply(bytes(body + struct.pack("<H", system_status)))
 
 
-def text(frame: TrackingFrame, option: int) -> bytes:
+def text(frame: TrackingFrame, option: int, system_status: int) -> bytes:
     """The TX reply."""
     lines = [f"{len(frame.tools):02X}"]
     for handle, tool in frame.tools.items():
@@ -72,7 +72,7 @@ def text(frame: TrackingFrame, option: int) -> bytes:
         strays = frame.strays_mm[:_MOST_STRAYS]
         lines.append(f"{len(strays):02X}" + "0" * ((len(strays) + 3) // 4))
         lines += [signed_field(value, 6, 2) for value in strays.ravel()]
-    return ascii_reply("".join(lines) + "0000")
+    return ascii_reply("".join(lines) + f"{system_status:04X}")
 
 
 def _reported(tool: ToolMeasurement, option: int) -> FloatArray | None:

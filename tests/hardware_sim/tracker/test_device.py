@@ -236,6 +236,14 @@ def test_a_paused_counter_stands_that_long_and_goes_on_without_a_gap():
     assert poses(tracker, 5.5)[0] == 30
 
 
+def test_system_status_bits_stand_in_both_replies_at_once():
+    tracker = tracking(PATIENT_REF)
+    assert ask(tracker, "TX", "0001", 2.0).endswith("0000")
+    change(tracker, "status 0300")
+    assert ask(tracker, "TX", "0001", 2.001).endswith("0300")
+    assert struct.unpack("<H", tracker.answer(b"BX 0001", 2.002).data[-4:-2]) == (0x0300,)
+
+
 def test_dropout_jump_swap_and_ghost_do_what_they_say():
     tracker = tracking(PATIENT_REF, ROBOT_REF)
     _, (patient, robot) = poses(tracker, 2.0)

@@ -24,6 +24,8 @@ def test_each_line_sets_and_takes_back_its_fault():
     assert after("stray 1 2 -1500", "stray off") == Faults()
     assert after("corrupt 7").corrupt_replies == 7
     assert after("pause 0.5", "pause 2").paused_s == 2.5
+    assert after("status 0100").system_status == 0x0100
+    assert after("status 0100", "status 0") == Faults()
     assert after("freeze on", "corrupt 3", "clear") == Faults()
 
 
@@ -39,6 +41,10 @@ def test_each_line_sets_and_takes_back_its_fault():
         "jump carm 1 2 3",
         "swap patient_ref patient_ref",
         "corrupt -1",
+        "status",
+        "status 10000",
+        "status -1",
+        "status cold",
         "pause -1",
         "pause inf",
         "pause 1 2",

@@ -1,5 +1,6 @@
 """The driver against the simulated tracker over a real serial line, faults included."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -208,6 +209,28 @@ def test_a_ghost_in_place_of_a_sphere_is_a_poor_fit(device, follow):
     reading = following.until(lambda reading: not tracked(reading) and reading.frame_number is not None)
     assert reading["patient_ref"].status is ToolStatus.POOR_FIT
     assert reading["patient_ref"].rms_error_mm > 0.5
+
+
+@pytest.mark.parametrize(
+    ("bits", "reason"),
+    [("0010", "hardware failure"), ("0100", "diagnostics pending"), ("0200", "temperature"), ("0300", "pending.*temperature")],
+)
+def test_a_camera_that_doubts_itself_measures_nothing_until_it_is_well(device, follow, bits, reason):
+    following = follow()
+    following.until(tracked)
+    device.fault(f"status {bits}")
+    reading = following.until(becomes("patient_ref", ToolStatus.DEVICE_FAULT))
+    assert {pose.status for pose in reading.poses} == {ToolStatus.DEVICE_FAULT}
+    assert re.search(reason, trouble(reading))
+    device.fault("status 0")
+    following.until(tracked)
+
+
+def test_a_change_of_wired_ports_is_no_fault(device, follow):
+    following = follow()
+    following.until(tracked)
+    device.fault("status 00E0")
+    assert all(tracked(reading) for reading in following.frames(20)[1:])
 
 
 def test_a_stray_marker_is_reported_and_disturbs_nothing(device, follow):

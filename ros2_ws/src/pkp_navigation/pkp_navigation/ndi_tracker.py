@@ -31,7 +31,10 @@ SYSTEM_FAULTS = {
     0x0004: "system CRC error",
     0x0008: "recoverable processing error",
     0x0010: "hardware failure",
+    0x0100: "diagnostics pending (knocked, or an alert that nobody has read)",
+    0x0200: "temperature out of range",
 }
+"""Bits of the system status under which no pose is believed; the others tell of wired ports, which have no tool of ours."""
 _POLL_PAUSE_S = 0.0005
 _EARLIER_S = 0.001
 _LATER_S = 0.0002
