@@ -56,6 +56,24 @@ def test_a_jump_back_does_not_heal_it():
     assert statuses(guard, *steps) == [ToolStatus.TRACKED] + 3 * [ToolStatus.JUMPED]
 
 
+def test_a_jump_is_kept_in_mind_while_the_tool_is_hidden_until_it_is_acknowledged():
+    guard = PlausibilityGuard([tool(), tool("robot_ref")])
+    judge(guard, measured(0.0, 0))
+    assert guard.latched() == ()
+    judge(guard, measured(5.0, 1))
+    guard.judge({})
+    assert guard.latched() == ("patient_ref",)
+    guard.acknowledge("patient_ref")
+    assert guard.latched() == ()
+    assert judge(guard, measured(7.0, 60)).status is ToolStatus.TRACKED
+
+
+def test_a_jump_of_a_hand_held_probe_waits_for_nobody():
+    guard = PlausibilityGuard([tool(latch_jumps=False)])
+    assert statuses(guard, measured(0.0, 0), measured(20.0, 1)) == [ToolStatus.TRACKED, ToolStatus.JUMPED]
+    assert guard.latched() == ()
+
+
 def test_a_hand_held_probe_is_refused_for_the_jump_only():
     guard = PlausibilityGuard([tool(latch_jumps=False)])
     steps = [measured(0.0, 0), measured(20.0, 1), measured(20.1, 2)]

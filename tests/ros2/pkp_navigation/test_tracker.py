@@ -132,17 +132,66 @@ def test_a_cut_cable_is_said_and_mended_without_an_old_pose(heard, camera):
     assert stamps[-1] > cut
 
 
-def test_a_jump_waits_for_the_operators_acknowledgement_of_a_stop(heard, camera):
+@pytest.fixture
+def says(heard):
+    """Says what the supervisor says of a latched stop."""
     from pkp_lifecycle import names
     from pkp_lifecycle.node import KEPT
-    from pkp_msgs.msg import SafetyState, ToolPose
+    from pkp_msgs.msg import SafetyState
 
     safety = heard.node.create_publisher(SafetyState, names.SAFETY, KEPT)
-    camera.fault("jump patient_ref 0 0 12")
-    heard.until(lambda: "patient_ref moved" in heard.complaint())
-    safety.publish(SafetyState(stop_latched=True, epoch=3, acknowledged=False))
+    yield lambda epoch, acknowledged: safety.publish(SafetyState(stop_latched=True, epoch=epoch, acknowledged=acknowledged))
+    heard.node.destroy_publisher(safety)
+
+
+def twenty_frames(heard):
     before = len(heard.arrays)
     heard.until(lambda: len(heard.arrays) > before + 20)
-    assert heard.tool("patient_ref").status == ToolPose.DEVICE_ERROR
-    safety.publish(SafetyState(stop_latched=True, epoch=3, acknowledged=True))
-    heard.until(lambda: heard.healthy() and heard.tool("patient_ref").status == ToolPose.OK)
+
+
+def stays_refused(heard):
+    from pkp_msgs.msg import ToolPose
+
+    twenty_frames(heard)
+    return heard.tool("patient_ref").status == ToolPose.DEVICE_ERROR
+
+
+def well(heard):
+    from pkp_msgs.msg import ToolPose
+
+    return heard.healthy() and heard.tool("patient_ref").status == ToolPose.OK
+
+
+def test_a_jump_waits_for_the_operators_acknowledgement_of_a_stop(heard, camera, says):
+    camera.fault("jump patient_ref 0 0 12")
+    heard.until(lambda: "patient_ref moved" in heard.complaint())
+    says(3, False)
+    assert stays_refused(heard)
+    says(3, True)
+    heard.until(lambda: well(heard))
+
+
+def test_a_jump_that_is_hidden_when_its_stop_is_acknowledged_is_acknowledged_with_it(heard, camera, says):
+    from pkp_msgs.msg import ToolPose
+
+    camera.fault("jump patient_ref 0 0 24")
+    heard.until(lambda: "patient_ref moved" in heard.complaint())
+    camera.fault("dropout patient_ref on")
+    heard.until(lambda: heard.tool("patient_ref").status == ToolPose.MISSING)
+    says(4, True)
+    twenty_frames(heard)
+    camera.fault("dropout patient_ref off")
+    heard.until(lambda: well(heard))
+
+
+def test_a_jump_after_the_stop_was_acknowledged_waits_for_another_stop(heard, camera, says):
+    says(5, True)
+    twenty_frames(heard)
+    camera.fault("jump patient_ref 0 0 36")
+    heard.until(lambda: "patient_ref moved" in heard.complaint() and "stop again" in heard.complaint())
+    says(5, True)
+    assert stays_refused(heard)
+    says(6, False)
+    assert stays_refused(heard)
+    says(6, True)
+    heard.until(lambda: well(heard))

@@ -94,7 +94,7 @@ class NdiTracker:
     Args:
         config: port, tools, limits.
 
-    :meth:`readings` is for one thread; :meth:`acknowledge` and ``counters`` may be used from others.
+    :meth:`readings` is for one thread; :meth:`latched`, :meth:`acknowledge` and ``counters`` may be used from others.
     """
 
     def __init__(self, config: TrackerConfig) -> None:
@@ -110,6 +110,10 @@ class NdiTracker:
             KeyError: the tool is not configured.
         """
         self._guard.acknowledge(tool)
+
+    def latched(self) -> tuple[str, ...]:
+        """Tools that have jumped and wait for an acknowledgement, whether they are seen now or not."""
+        return self._guard.latched()
 
     def readings(self, stop: threading.Event) -> Iterator[TrackerReading]:
         """One reading per new frame; without news, one per ``stale_after_s`` or failed connection, with no pose in it.

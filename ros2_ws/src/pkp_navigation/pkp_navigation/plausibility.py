@@ -66,6 +66,10 @@ class PlausibilityGuard:
         """
         self._memory[tool] = _Memory()
 
+    def latched(self) -> tuple[str, ...]:
+        """Tools that have jumped and wait for an acknowledgement, whether they are seen now or not."""
+        return tuple(name for name, memory in self._memory.items() if memory.latched)
+
     def judge(self, measurements: Mapping[str, Measurement]) -> dict[str, ToolPose]:
         """One judged pose for each measurement of one frame."""
         judged = {name: self._judge_one(name, measurement) for name, measurement in measurements.items()}

@@ -18,9 +18,8 @@ from pkp_navigation.ndi_tracker import NdiTracker
 from pkp_navigation.tool_definition import rom_from_file, rom_from_markers
 from pkp_navigation.tool_file import PATIENT_REF, PROBE_TIP, ROBOT_REF, load_tool, tool_config
 from pkp_navigation.tool_messages import reading_messages
-from pkp_navigation.tool_pose import TrackerReading
 from pkp_navigation.tracker_config import ToolConfig, TrackerConfig
-from pkp_navigation.tracker_health import latched, trouble
+from pkp_navigation.tracker_health import trouble
 
 QUEUE = 10
 END_S = 10.0
@@ -60,7 +59,6 @@ class Tracker(PkpNode[TrackerNodeConfig]):
         self._driver = NdiTracker(TrackerConfig(port=config.port, tools=tools, baud=config.baud, **limits))
         self._hand_held = frozenset(tool.name for tool in tools if not tool.latch_jumps)
         self._acknowledged_epoch = -1
-        self._last: TrackerReading | None = None
         self._tools = self.create_publisher(ToolPoseArray, names.TOOLS, QUEUE)
         self._tree = self.create_publisher(TFMessage, "/tf", QUEUE)
         self._safety = self.create_subscription(SafetyState, names.SAFETY, self._on_safety, KEPT)
@@ -99,7 +97,7 @@ class Tracker(PkpNode[TrackerNodeConfig]):
                 self._tools.publish(array)
                 if tree.transforms:
                     self._tree.publish(tree)
-            self._last, self._heard_s = reading, time.monotonic()
+            self._heard_s = time.monotonic()
             said = trouble(reading, self._hand_held)
             if said != self.unhealthy:
                 self.get_logger().info(said or "frames come, all is well")
@@ -112,11 +110,11 @@ class Tracker(PkpNode[TrackerNodeConfig]):
             self.unhealthy = f"the camera has not been heard for {silent_s:.1f} s"
 
     def _on_safety(self, safety: SafetyState) -> None:
-        """An operator who acknowledges a stop has looked at what jumped; once for each stop."""
+        """An operator who acknowledges a stop has looked at what jumped, be it hidden now; what jumps later waits for another."""
         if not (safety.stop_latched and safety.acknowledged) or safety.epoch == self._acknowledged_epoch:
             return
         self._acknowledged_epoch = safety.epoch
-        for tool in latched(self._last, self._hand_held) if self._last is not None else ():
+        for tool in self._driver.latched():
             self.get_logger().info(f"{tool}: acknowledged with stop {safety.epoch}")
             self._driver.acknowledge(tool)
 

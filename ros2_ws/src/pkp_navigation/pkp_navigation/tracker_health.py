@@ -20,7 +20,7 @@ def trouble(reading: TrackerReading, hand_held: frozenset[str] = frozenset()) ->
         return reading.poses[0].reason or "no frame"
     waiting = latched(reading, hand_held)
     if waiting:
-        return f"{waiting[0]} {reading[waiting[0]].reason}: look at it, then acknowledge the stop"
+        return f"{waiting[0]} {reading[waiting[0]].reason}: look at it, then acknowledge the stop, or stop again if that was done"
     for pose in reading.poses:
         if pose.status in BROKEN:
             return f"{pose.tool}: {pose.reason}"
