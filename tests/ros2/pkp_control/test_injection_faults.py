@@ -4,7 +4,7 @@ import attrs
 import pytest
 from pkp_control.injection_config import InjectionConfig
 from pkp_control.injection_journal import JournalWriteError
-from pkp_control.injection_types import InjectionOrder, InjectionRefusedError, Phase, Stop
+from pkp_control.injection_types import CounterWentBackError, InjectionOrder, InjectionRefusedError, Phase, Stop
 from pkp_control.injector_client import InjectorError, InjectorRestartedError
 
 from benchmarks.injection import Room
@@ -38,8 +38,8 @@ def assert_at_rest_and_stays(room, seconds=3.0):
     assert (after.pushed_ml, after.delivered_ml) == (before.pushed_ml, before.delivered_ml)
 
 
-def assert_on_record(room, within=0.02):
-    given = room.cycle.state.given("left")
+def assert_on_record(room, within=0.02, side="left"):
+    given = room.cycle.state.given(side)
     assert given.low_ml - within <= truth(room).delivered_ml <= given.high_ml + within
 
 
@@ -178,6 +178,72 @@ def test_a_power_cut_of_everything_mid_way_loses_no_volume(room):
     room.begin(2.0)
     assert room.until(60, Phase.DONE, Phase.STOPPED) is Phase.DONE
     assert truth(room).delivered_ml == pytest.approx(2.0, abs=0.05)
+
+
+@pytest.mark.parametrize("controller_too", [True, False])
+def test_a_device_that_forgot_its_counter_gives_nothing_until_somebody_has_looked(room, controller_too):
+    """The left side is done; the device comes back with its number and an empty memory: what it counts belongs to no record."""
+    room.begin(1.0)
+    assert room.until(60, Phase.DONE, Phase.STOPPED) is Phase.DONE
+    left = room.cycle.state.given("left")
+    (room.folder / "memory").unlink()
+    controller = room.cycle
+    room.start()
+    if not controller_too:
+        controller._client._line._lockstep, room.cycle, room.offset = room.lockstep, controller, 0.0
+    for _ in range(3):
+        assert room.once() is Phase.DONE
+    with pytest.raises(CounterWentBackError) as caught:
+        room.begin(1.0, "right")
+    assert caught.value.counter_ml < 0.01 < 0.9 < caught.value.recorded_ml
+    assert (room.cycle.state.phase, room.cycle.state.stop) == (Phase.STOPPED, Stop.COUNTER)
+    assert room.device.state is DeviceState.DISABLED
+    assert_at_rest_and_stays(room)
+    room.cycle.acknowledge("Dr. Grey")
+    room.control()  # what was acknowledged is on record
+    with pytest.raises(InjectionRefusedError, match="has had"):
+        room.begin(1.0)
+    room.begin(1.0, "right")
+    assert room.until(60, Phase.DONE, Phase.STOPPED) is Phase.DONE
+    assert truth(room).delivered_ml == pytest.approx(1.0, abs=0.05)
+    assert_on_record(room, side="right")
+    assert room.cycle.state.given("left") == left
+
+
+def test_a_counter_that_is_lost_with_the_power_mid_way_takes_nothing_off_the_record(room):
+    injecting(room)
+    given = truth(room).delivered_ml
+    (room.folder / "memory").unlink()
+    room.start()
+    room.once()
+    room.cycle.acknowledge("Dr. Grey")  # of the restart
+    with pytest.raises(CounterWentBackError):
+        room.begin(2.0)
+    room.cycle.acknowledge("Dr. Grey")  # of the counter
+    room.begin(2.0)
+    assert room.until(60, Phase.DONE, Phase.STOPPED) is Phase.DONE
+    assert given + truth(room).delivered_ml == pytest.approx(2.0, abs=0.05)
+    assert room.cycle.state.given("left").given_ml == pytest.approx(2.0, abs=0.05)
+
+
+def test_a_counter_that_creeps_back_while_nothing_is_armed_is_refused(room):
+    room.begin(0.6)
+    assert room.until(60, Phase.DONE, Phase.STOPPED) is Phase.DONE
+    trouble(room.device, "volume_drift_ml_s", -0.3)
+    for _ in range(100):
+        room.once()
+    trouble(room.device, "volume_drift_ml_s", 0.0)
+    assert truth(room).out_ml_s == 0
+    with pytest.raises(CounterWentBackError):
+        room.begin(0.6, "right")
+
+
+def test_a_counter_that_runs_back_in_mid_flow_stops_it(room):
+    injecting(room)
+    trouble(room.device, "volume_drift_ml_s", -0.3)
+    assert room.until(2, Phase.STOPPED) is Phase.STOPPED
+    assert room.cycle.state.stop in {Stop.DEVICE_FAULT, Stop.VOLUME_MISMATCH}
+    assert_on_record(room)
 
 
 def test_a_device_restarted_under_a_running_controller_is_named(room):

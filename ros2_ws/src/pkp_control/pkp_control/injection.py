@@ -11,6 +11,7 @@ from pkp_control.injection_types import (
     ARMED,
     LEAVE,
     REST,
+    CounterWentBackError,
     InjectionOrder,
     InjectionRefusedError,
     InjectionState,
@@ -43,14 +44,33 @@ def to_give(state: InjectionState, order: InjectionOrder, config: InjectionConfi
     return lacking
 
 
-def counted_from(state: InjectionState, reading: InjectorReading) -> float:
+def counts_on(segment: Segment, reading: InjectorReading, config: InjectionConfig) -> bool:
+    """Whether a reading goes on from where a segment was: the same device, and a counter, which only rises, that did not fall."""
+    mine = reading.serial_number == segment.serial_number and not segment.closed
+    return mine and reading.displaced_ml >= segment.counter_ml - config.idle_creep_ml
+
+
+def counted_from(state: InjectionState, reading: InjectorReading, config: InjectionConfig) -> float:
     """Where the next segment's volume counts from, ml on the device's counter less storage.
 
     Storage is reckoned from a calibration, so a high pressure may hide a little of what was given and a low one show it again:
-    what is on record already is not counted a second time.
+    what is on record already is not counted a second time. Where the counter itself went back (memory lost, firmware reset), a
+    dose counted from the record would begin by so much too late.
+
+    Raises:
+        CounterWentBackError: less is counted than is on record, and nobody has acknowledged that yet.
     """
-    before = [s.start_given_ml + s.given_ml for s in state.segments if s.serial_number == reading.serial_number]
-    return max([reading.given_ml, *before[-1:]])
+    before = [s for s in state.segments if s.serial_number == reading.serial_number and not s.closed]
+    if not before:
+        return reading.given_ml
+    last = before[-1]
+    if not counts_on(last, reading, config):
+        raise CounterWentBackError(
+            f"the injector's counter went back, {last.counter_ml:.2f} to {reading.displaced_ml:.2f} ml: look at it, then re-arm",
+            counter_ml=reading.displaced_ml,
+            recorded_ml=last.counter_ml,
+        )
+    return max(reading.given_ml, last.start_given_ml + last.given_ml)
 
 
 def limits_for(lacking_ml: float, from_ml: float, config: InjectionConfig) -> InjectorLimits:
@@ -78,7 +98,7 @@ def arm(
 
     Raises:
         InjectionRefusedError: already armed, a stop not acknowledged, device not enabled, cement too young, too old or
-            not workable for long enough, or the dose as in ``to_give``.
+            not workable for long enough, or the dose as in ``to_give``. CounterWentBackError: as in ``counted_from``.
         ClockStepError, CuringInputError: from the cement's clock.
     """
     if state.phase not in (Phase.DISARMED, Phase.DONE):
@@ -96,7 +116,7 @@ def arm(
             left_s=left,
             needed_s=needed,
         )
-    segment = Segment(order, reading.serial_number, reading.displaced_ml, counted_from(state, reading))
+    segment = Segment(order, reading.serial_number, reading.displaced_ml, counted_from(state, reading, config))
     finished = state.segments
     return InjectionState(Phase.READY, segment, lacking, finished, clock, entered_s=now_s, seen_s=now_s, last=reading, stop=None)
 
@@ -104,11 +124,15 @@ def arm(
 def acknowledge(state: InjectionState, operator: str, now_s: float) -> InjectionState:
     """An operator has seen why it stopped: DISARMED, from where it may be armed anew.
 
+    After COUNTER the record of what was given is closed, and what comes counts from the device's counter as it stands.
+
     Raises:
         InjectionRefusedError: nothing stopped, or nobody's name.
     """
     if state.phase is not Phase.STOPPED or not operator.strip():
         raise InjectionRefusedError(f"{operator!r} acknowledges nothing: {state.phase.value}", phase=state.phase.value)
+    if state.stop is Stop.COUNTER:
+        state = attrs.evolve(state, segment=None, finished=tuple(attrs.evolve(s, closed=True) for s in state.segments))
     return attrs.evolve(state, phase=Phase.DISARMED, entered_s=now_s, flow_ml_s=0.0)
 
 
@@ -134,10 +158,10 @@ def step(
         stop: any reason to stop known from elsewhere.
     """
     if stop is not None:
-        state = halt(_account(state, reading), stop, now_s)
+        state = halt(_account(state, reading, config), stop, now_s)
         return state, LEAVE
     if state.phase not in ARMED:
-        state = _account(state, reading)
+        state = _account(state, reading, config)
         running = reading is not None and reading.state is DeviceState.ENABLED
         return state, LEAVE if running or state.phase is Phase.STOPPED else REST
     if reading is None:
@@ -155,16 +179,16 @@ def step(
     return _go_on(seen, now_s, reading, permitted, config)
 
 
-def _account(state: InjectionState, reading: InjectorReading | None) -> InjectionState:
+def _account(state: InjectionState, reading: InjectorReading | None, config: InjectionConfig) -> InjectionState:
     """Volumes after one more reading, in any phase: the plunger's counter is believed even while nothing should move."""
     segment = state.segment
-    if reading is None or segment is None or reading.serial_number != segment.serial_number:
+    if reading is None or segment is None or not counts_on(segment, reading, config):
         return state
     segment = attrs.evolve(
         segment,
         # cement given does not come back: a gauge that jumps up, as if all were stored, takes nothing off the record
         given_ml=max(segment.given_ml, reading.given_ml - segment.start_given_ml),
-        counted_ml=reading.displaced_ml - segment.start_ml,
+        counted_ml=max(segment.counted_ml, reading.displaced_ml - segment.start_ml),
         peak_kpa=max(segment.peak_kpa, reading.pressure_kpa),
     )
     return attrs.evolve(state, segment=segment, last=reading)
@@ -180,7 +204,7 @@ def _see(
     elapsed = max(0.0, reading.device_s - last.device_s)
     # the faster of host and device clock counts: neither, stepped or slow, can make cement younger
     clock = clock.look(clock.seen_s + max(now_s - state.seen_s, elapsed), reading.temperature_c)
-    state = _account(state, reading)
+    state = _account(state, reading, config)
     assert state.segment is not None
     segment = attrs.evolve(state.segment, commanded_ml=state.segment.commanded_ml + state.driven_ml_s * elapsed)
     driven = state.flow_ml_s if permitted else 0.0  # what this reading's own telegram asked for, just before it
@@ -199,8 +223,8 @@ def _doubt(state: InjectionState, now_s: float, reading: InjectorReading, config
     assert segment is not None
     assert clock is not None
     apart = abs(segment.counted_ml - segment.commanded_ml)
-    allowed = config.mismatch_ml + config.mismatch_share * segment.commanded_ml
-    quiet = state.phase in (Phase.READY, Phase.HELD)
+    quiet = state.phase in (Phase.READY, Phase.HELD) and segment.commanded_ml == 0
+    allowed = config.idle_creep_ml if quiet else config.mismatch_ml + config.mismatch_share * segment.commanded_ml
     held_long = state.phase is Phase.HELD and now_s - state.entered_s > config.hold_limit_s
     reasons = (
         (Stop.E_STOP, bool(reading.inputs & Input.E_STOP_PRESSED or reading.faults & Fault.E_STOP)),
@@ -209,7 +233,7 @@ def _doubt(state: InjectionState, now_s: float, reading: InjectorReading, config
         (Stop.RESTARTED, reading.serial_number != segment.serial_number),
         (Stop.PRESSURE, reading.pressure_kpa >= config.pressure_stop_kpa),
         (Stop.OVERDOSE, segment.given_ml > state.target_ml + config.tolerance_ml(segment.order.planned_ml)),
-        (Stop.VOLUME_MISMATCH, apart > (config.idle_creep_ml if quiet and segment.commanded_ml == 0 else allowed)),
+        (Stop.VOLUME_MISMATCH, apart > allowed or not counts_on(segment, reading, config)),
         (Stop.CEMENT_OLD, clock.too_late),
         (Stop.LEAK, state.leak is not None and state.leak.shows(config)),
         (Stop.HELD_TOO_LONG, held_long),

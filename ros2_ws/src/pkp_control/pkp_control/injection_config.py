@@ -41,7 +41,7 @@ class InjectionConfig(BaseModel):
     leak_blind_times: float = Field(2.0, gt=0, description="assumed: or so many times the barrel's C·P/Q (5 time constants)")
     mismatch_ml: float = Field(0.05, gt=0, description="assumed: counted may differ from commanded volume by this")
     mismatch_share: float = Field(0.03, gt=0, lt=1, description="assumed: and by this share of it")
-    idle_creep_ml: float = Field(0.02, gt=0, description="assumed: counted volume may move this far with the plunger at rest")
+    idle_creep_ml: float = Field(0.02, gt=0, description="assumed: the counter may creep this far at rest, either way")
     blind_s: float = Field(0.1, gt=0, le=0.5, description="without a good reading for this long it stops")
     hold_limit_s: float = Field(30.0, gt=0, description="assumed: longest pause of the switch before it counts as a stop")
     watchdog_s: float = Field(0.2, ge=0.05, le=1, description="assumed: device stops by itself after this silence")

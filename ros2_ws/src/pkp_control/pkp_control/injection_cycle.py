@@ -11,6 +11,7 @@ from pkp_control.injection_types import (
     ARMED,
     LEAVE,
     REST,
+    CounterWentBackError,
     InjectionOrder,
     InjectionRefusedError,
     InjectionState,
@@ -54,6 +55,8 @@ class InjectionCycle:
     def arm(self, order: InjectionOrder, cement: CementClock) -> None:
         """Arm device and controller for one side; refusals leave both disarmed.
 
+        A counter that went back is a stop as well: only an acknowledgement of that very sign lets the device count anew.
+
         Raises:
             InjectionRefusedError, InjectorError, ClockStepError, CuringInputError, JournalWriteError: as said there.
         """
@@ -63,9 +66,12 @@ class InjectionCycle:
         self.state, _ = step(self.state, self._clock(), now, False, None, self.config)  # the counter as it stands
         lacking = to_give(self.state, order, self.config)
         try:
-            reading = self._client.arm(limits_for(lacking, counted_from(self.state, now), self.config))
+            reading = self._client.arm(limits_for(lacking, counted_from(self.state, now, self.config), self.config))
             armed = arm(self.state, order, cement, reading, self._clock(), self.config)
             self._journal.note(armed)
+        except CounterWentBackError:
+            self.halt(Stop.COUNTER)
+            raise
         except PkpError:
             self._leave()
             raise
@@ -145,7 +151,7 @@ class InjectionCycle:
             self.trouble = error  # a device that cannot be told stops by its watchdog
 
     def halt(self, reason: Stop) -> None:
-        """Stop outside the cycle (shutdown)."""
+        """Stop outside the cycle (shutdown, a sign that only arming shows)."""
         self.state = halt(self.state, reason, self._clock())
         self._leave()
         self._record()

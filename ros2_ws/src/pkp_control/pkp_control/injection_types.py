@@ -21,6 +21,12 @@ class InjectionRefusedError(PkpError):
     code = "injection_refused"
 
 
+class CounterWentBackError(InjectionRefusedError):
+    """The injector counts less than is on record, as after its memory was lost. Carries ``counter_ml`` and ``recorded_ml``."""
+
+    code = "counter_went_back"
+
+
 class Phase(Enum):
     """Where an injection stands. Only INJECTING moves the plunger; SETTLING leaves the valve open for after-flow."""
 
@@ -56,6 +62,7 @@ class Stop(Enum):
     SHORT = "after-flow ended short of the plan"
     CLOCK = "clock stepped"
     RECORD = "the record cannot be written"
+    COUNTER = "the injector's counter went back"
 
 
 @attrs.frozen
@@ -73,8 +80,9 @@ class Segment:
 
     Args:
         start_ml: reading's counter; start_given_ml: counter less storage, or what was on record by then. given_ml,
-        counted_ml: since then.
+        counted_ml: since then, the most so far.
         commanded_ml: integral over device time of the flow that the device had been told. peak_kpa: highest reading.
+        closed: somebody has seen that the device's counter went back; what it counts is no more of this segment.
     """
 
     order: InjectionOrder
@@ -85,6 +93,12 @@ class Segment:
     counted_ml: float = 0.0
     commanded_ml: float = 0.0
     peak_kpa: float = 0.0
+    closed: bool = False
+
+    @property
+    def counter_ml(self) -> float:
+        """Where the device's counter stood at its highest."""
+        return self.start_ml + self.counted_ml
 
     @property
     def bounds_ml(self) -> tuple[float, float]:
