@@ -71,6 +71,44 @@ def test_silence_replay_and_a_second_hand_release():
     assert not made.closed(ORDER, 10.37)
 
 
+def words(made, sequences, at_s, pressed=True):
+    """The switch says so every 50 ms; whether it was ever taken for closed."""
+    closed = False
+    for n, sequence in enumerate(sequences):
+        now_s = at_s + 0.05 * n
+        made.press(attrs.evolve(PRESS, sequence=sequence, pressed=pressed, made_s=now_s, heard_s=now_s))
+        closed |= made.closed(ORDER, now_s)
+    return closed
+
+
+def test_a_console_that_was_restarted_is_believed_after_a_release_and_a_new_press():
+    """Its count begins anew, under the grip of a thumb that pressed for the console before it."""
+    made = gate(WORD)
+    assert words(made, range(1, 601), 10.0)
+    assert not words(made, range(1, 700), 50.0)  # past the old number too
+    assert not words(made, [700], 85.0, pressed=False)
+    assert words(made, [701], 85.05)
+
+
+@pytest.mark.parametrize("last", [1, 600])
+def test_a_short_grip_of_a_restarted_console_is_none(last):
+    made = gate(WORD)
+    assert words(made, range(1, last + 1), 10.0)
+    assert not words(made, (1, 2, 3), 50.0)
+    assert not words(made, (4,), 50.15, pressed=False)
+    assert words(made, (5,), 50.2)
+
+
+def test_a_lower_number_is_no_new_count_while_the_other_is_heard_nor_with_an_old_stamp():
+    made = gate(WORD)
+    assert words(made, range(1, 11), 10.0)
+    assert not words(made, (1,), 10.5, pressed=False)
+    assert not words(made, (2, 3), 10.55)
+    for n in range(1, 11):  # what was recorded is played again after a silence
+        made.press(attrs.evolve(PRESS, sequence=n, pressed=n > 1, made_s=10.0 + 0.05 * n, heard_s=20.0 + 0.05 * n))
+        assert not made.closed(ORDER, 20.0 + 0.05 * n)
+
+
 @given(phase=st.sampled_from(["STOPPED", "FAULT", "INJECT", "VERIFY"]), epoch=st.integers(0, 5), enabled=st.booleans())
 def test_rearmed_is_a_newer_epoch_without_a_stop_and_with_devices_wanted(phase, epoch, enabled):
     made = gate(attrs.evolve(WORD, phase=phase, epoch=epoch, flow=False), enabled=enabled)

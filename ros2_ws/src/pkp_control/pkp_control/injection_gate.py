@@ -53,6 +53,7 @@ class InjectionGate:
         self._guard = CommandGuard(Limits(("flow",), [0.0], [flow_ml_s]), GuardAges(permit_s=permit_s))
         self._permit_s, self._press_s, self._lock = permit_s, press_s, threading.Lock()
         self._press: Press | None = None
+        self._unseen = False  # counted anew and not yet seen open
         self._enabled, self._orders = False, 0
 
     def hear(self, permit: Permit, enabled: bool) -> None:
@@ -66,16 +67,25 @@ class InjectionGate:
             self._enabled = enabled
 
     def press(self, press: Press) -> None:
-        """The switch's word. One that is repeated, old, from the future or from a second hand is a release."""
+        """The switch's word. One that is repeated, old, from the future or from a second hand is a release.
+
+        A lower number after a silence is a console that was restarted. It does not know for how long its button has been held:
+        its presses are releases until one release was heard.
+        """
         with self._lock:
             before = self._press
             # the epoch is part of the name: after a stop a console may count anew
             same = before is not None and (before.operator, before.epoch) == (press.operator, press.epoch)
             fresh = -0.005 <= press.heard_s - press.made_s <= self._press_s
-            held = before is not None and before.pressed and press.heard_s - before.heard_s <= self._press_s
+            silent = before is None or not press.heard_s - before.heard_s <= self._press_s
+            held = before is not None and before.pressed and not silent
             if before is not None and same and press.sequence <= before.sequence:
-                self._press = attrs.evolve(before, pressed=False)
-            elif not fresh or not math.isfinite(press.heard_s) or (held and not same):
+                if not (silent and fresh and press.made_s > before.made_s):
+                    self._press = attrs.evolve(before, pressed=False)
+                    return
+                self._unseen = True
+            self._unseen = self._unseen and same and press.pressed
+            if not fresh or not math.isfinite(press.heard_s) or (held and not same) or self._unseen:
                 self._press = attrs.evolve(press, pressed=False)
             else:
                 self._press = press
