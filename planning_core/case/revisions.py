@@ -80,14 +80,18 @@ def open_record(case_path: Path, kind: type[R], plan_hash: str = "") -> R:
         plan_hash: which one; empty: the newest. A hash of another length than SHA-256's is no plan's.
 
     Raises:
-        NoPlanError, UnreadablePlanError, OtherSchemaError, TamperedPlanError: see there.
+        NoPlanError, OtherSchemaError, TamperedPlanError: see there. UnreadablePlanError: or the disk does not give it.
     """
     if plan_hash and (len(plan_hash) != 64 or not set(plan_hash) <= set("0123456789abcdef")):
         raise NoPlanError(f"{plan_hash[:64]!r} is no SHA-256", case=case_path.name, asked=plan_hash[:64])
     place = revision_path(case_path, plan_hash, kind.FOLDER) if plan_hash else case_path / kind.NEWEST
-    if plan_hash and not place.is_file():
-        place = case_path / kind.NEWEST  # a case of before revisions were kept
-    plan = read_record(place.read_bytes(), kind) if place.is_file() else None
+    try:
+        if plan_hash and not place.is_file():
+            place = case_path / kind.NEWEST  # a case of before revisions were kept
+        plan = read_record(place.read_bytes(), kind) if place.is_file() else None
+    except OSError as error:  # its own words would name the folder, and that perhaps the patient
+        why = error.strerror or type(error).__name__
+        raise UnreadablePlanError(f"the case cannot be read: {why}", problems=[why]) from error
     if plan is None or (plan_hash and plan.plan_hash != plan_hash):
         which = f"plan {plan_hash[:DIGITS]}…" if plan_hash else "sealed plan"
         raise NoPlanError(f"the case holds no {which}", case=case_path.name, asked=plan_hash)

@@ -16,7 +16,7 @@ R = TypeVar("R", bound=SealedRecord)
 
 
 class UnreadablePlanError(InputError):
-    """A plan file that is cut off, or no plan at all. Carries ``problems``."""
+    """A plan file that is cut off, that the disk does not give, or no plan at all. Carries ``problems``."""
 
     code = "unreadable_plan"
 

@@ -1,4 +1,6 @@
+import errno
 import json
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +73,21 @@ def test_what_is_no_plan_is_named(tmp_path):
     Case(tmp_path).write("plan.json", b"{}")
     with pytest.raises(UnreadablePlanError):
         open_plan(tmp_path)
+
+
+@pytest.mark.parametrize("asked", ["", "a" * 64], ids=["the newest", "a revision"])
+def test_a_case_that_the_disk_does_not_give_is_named_and_not_told(asked, plan, tmp_path, monkeypatch):
+    with pytest.raises(UnreadablePlanError) as caught:
+        open_plan(Path("/tmp/" + "x" * 5000), asked)
+    assert "xxx" not in caught.value.message
+    stored(tmp_path, plan)
+
+    def no_bytes(path):
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", no_bytes)
+    with pytest.raises(UnreadablePlanError, match="Input/output"):
+        open_plan(tmp_path, asked and plan.plan_hash)
 
 
 @pytest.mark.parametrize("asked", ["a" * 64, "../../etc/passwd", "A" * 64, "a" * 12])
