@@ -76,7 +76,7 @@ class Supervisor(PkpNode[SupervisorConfig]):
         self._phase = self.create_publisher(msg.ProcedurePhase, names.PHASE, KEPT)
         self._safety = self.create_publisher(msg.SafetyState, names.SAFETY, KEPT)
         self._listen()
-        self._ticked_s = time.monotonic()
+        self._ticked_s, self._held_up = time.monotonic(), False
         self._timer = self.create_timer(1.0 / config.rate_hz, self._tick)
         self._timer.cancel()
         self._keep_record()
@@ -166,10 +166,12 @@ class Supervisor(PkpNode[SupervisorConfig]):
                 self._take(events.Fault("audit", str(error)))
 
     def _tick(self) -> None:
-        # whoever was held up itself hears first what came meanwhile, and judges then; devices stop at our silence by themselves
+        # whoever was held up itself hears first what came meanwhile, and judges at the next tick, however late that is again: one
+        # that is always late would permit and never judge. Devices stop at our silence by themselves
         now_s = time.monotonic()
-        held_up, self._ticked_s = now_s - self._ticked_s > HELD_UP_PERIODS / self.config.rate_hz, now_s
-        if not held_up:
+        late, self._ticked_s = now_s - self._ticked_s > HELD_UP_PERIODS / self.config.rate_hz, now_s
+        self._held_up = late and not self._held_up
+        if not self._held_up:
             self._take(self._watch.seen(now_s, self._expected, INTERLOCKS[self._state.phase].patience))
         self._say(everything=self._sequence % self.SPEAK_OF_ALL == 0)
 
