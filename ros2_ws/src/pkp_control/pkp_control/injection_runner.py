@@ -13,7 +13,15 @@ import attrs
 from pkp_control.injection_config import InjectionConfig
 from pkp_control.injection_cycle import InjectionCycle
 from pkp_control.injection_gate import InjectionGate, Order
-from pkp_control.injection_types import ARMED, InjectionOrder, InjectionRefusedError, InjectionState, Phase, Stop
+from pkp_control.injection_types import (
+    ARMED,
+    InjectionFailedError,
+    InjectionOrder,
+    InjectionRefusedError,
+    InjectionState,
+    Phase,
+    Stop,
+)
 from pkp_control.injector_registers import InjectorReading
 from planning_core.cement.curing import CementClock
 from planning_core.devices.injector_map import DeviceState, Fault, Input
@@ -42,6 +50,17 @@ class View:
         stays = bool(reading.inputs & Input.E_STOP_PRESSED or reading.faults & Fault.MEMORY)
         return stays or not self.waits_for_device
 
+    def unhealthy(self, now_s: float, silent_s: float) -> str:
+        """Why the node cannot work, empty while it can.
+
+        Args:
+            now_s: monotonic. silent_s: without a good reading for longer the device is not heard.
+        """
+        if isinstance(self.trouble, InjectionFailedError):
+            return self.trouble.message
+        blind = self.reading is None or now_s - self.reading.acquired_s > silent_s
+        return f"injector not heard: {self.trouble}" if blind and self.trouble is not None else ""
+
 
 @attrs.frozen
 class _Arming:
@@ -53,7 +72,7 @@ class _Arming:
 
 
 class InjectionRunner:
-    """Drives one ``InjectionCycle``; every other thread only asks and looks.
+    """Drives one ``InjectionCycle``; every other thread only asks and looks. Whatever fails in it is a stop.
 
     After a stop it waits until the supervisor has stopped and let go on again, and only then acknowledges to the device; a stop
     that the supervisor does not know of it is asked to make.
@@ -101,9 +120,12 @@ class InjectionRunner:
     def _run(self) -> None:
         due = self._clock()
         while not self._ending.is_set():
-            with contextlib.suppress(queue.Empty):
-                self._arm(self._wanted.get_nowait())
-            self.view = self._once()
+            try:
+                with contextlib.suppress(queue.Empty):
+                    self._arm(self._wanted.get_nowait())
+                self.view = self._once()
+            except Exception as error:  # whatever it was: cement must not go on, and the supervisor must hear of it
+                self._fail(error)
             due = max(due + self._cycle.config.cycle_s, self._clock())
             self._ending.wait(max(0.0, due - self._clock()))
 
@@ -122,7 +144,20 @@ class InjectionRunner:
             self._cycle.config = before
             arming.done.set_exception(error)
             return
+        except Exception as error:  # nobody waits for ever for what has failed
+            self._cycle.config = before
+            arming.done.set_exception(_failed(error))
+            raise
         arming.done.set_result(None)
+
+    def _fail(self, error: Exception) -> None:
+        """Stop, say so for as long as it lasts, and go on: a thread that ended would leave a node that looks healthy."""
+        failed, self._quiet = _failed(error), False
+        with contextlib.suppress(Exception):  # a device that cannot be told stops by its watchdog
+            self._cycle.halt(Stop.FAILED)
+        self.view = attrs.evolve(self.view, state=self._cycle.state, trouble=failed, why=failed.message)
+        with contextlib.suppress(Exception):
+            self._after_stop(failed.message, self._clock())
 
     def _cement(self, fresh: CementClock) -> CementClock:
         """A batch's clock is kept from side to side: the device's own time, where it ran faster, is not forgotten."""
@@ -179,6 +214,10 @@ class InjectionRunner:
         elif not self._gate.latched and not self._gate.newer(epoch) and now - self._asked_s >= ASK_AGAIN_S:
             self._asked_s = now
             self._ask_stop(why)
+
+
+def _failed(error: Exception) -> InjectionFailedError:
+    return InjectionFailedError(f"injection failed: {error!r}")
 
 
 def _said(reason: Stop, reading: InjectorReading | None) -> str:

@@ -27,6 +27,12 @@ class CounterWentBackError(InjectionRefusedError):
     code = "counter_went_back"
 
 
+class InjectionFailedError(PkpError):
+    """Something that nobody foresaw went wrong in the injection's thread."""
+
+    code = "injection_failed"
+
+
 class Phase(Enum):
     """Where an injection stands. Only INJECTING moves the plunger; SETTLING leaves the valve open for after-flow."""
 
@@ -63,6 +69,7 @@ class Stop(Enum):
     CLOCK = "clock stepped"
     RECORD = "the record cannot be written"
     COUNTER = "the injector's counter went back"
+    FAILED = "the controller failed"
 
 
 @attrs.frozen

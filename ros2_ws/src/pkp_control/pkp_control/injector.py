@@ -140,8 +140,7 @@ class Injector(PkpNode[Any]):
     def _tell(self) -> None:
         view = self._runner.view
         reading = view.reading
-        blind = reading is None or time.monotonic() - reading.acquired_s > 5 * self._injection.blind_s
-        self.unhealthy = f"injector not heard: {view.trouble}" if blind and view.trouble is not None else ""
+        self.unhealthy = view.unhealthy(time.monotonic(), 5 * self._injection.blind_s)
         state = injector_messages.injector_state(view, self._plan, self._side)
         age_s = 0.0 if reading is None else time.monotonic() - reading.acquired_s
         state.header.stamp = injector_messages.earlier(self.stamp(), age_s)
