@@ -24,6 +24,8 @@ PATIENCE = {
     "arm": {"permit_s": 0.25, "joints_stale_s": 0.25, "pose_stale_s": 0.25},
     "injector": {"permit_s": 0.25, "timeout_s": 0.1, "oldest_s": 0.2, "blind_s": 0.25, "watchdog_s": 0.5},
     "supervisor": {"watch_limit_s": 0.5},
+    "tracker": {"stale_after_s": 0.25, "max_age_s": 0.25},
+    "verification": {"fresh_s": 0.2},
 }
 """A simulated room shares its processors with everything that it simulates, and a virtual machine takes them away for a tenth of
 a second now and then; on hardware the nodes' own, shorter limits hold."""
@@ -166,7 +168,7 @@ def nodes(kind: Kind, run_folder: Path, watch: tuple[str, ...], room: SimulatedR
     if room is not None and room.dicom_port:
         ingest |= {"dicom_port": room.dicom_port, "peers": [f"{CARM}@127.0.0.1"]}
     # simulated spheres sit where they are drawn: calibrated tools, where the default allows for ones that are not
-    verification = {"marker_mm": [0.03, 0.03, 0.03]} if simulated else {}
+    calibrated = {"marker_mm": [0.03, 0.03, 0.03]} if simulated else {}
     tracker = str(folder / "tracker") if simulated else TRACKER_PORT
     injector = str(folder / "injector") if simulated else INJECTOR_PORT
     registration = {"marker_error_mm": list(MARKER_MM[room.camera]), "shared_share": CALIBRATED} if room is not None else {}
@@ -174,10 +176,10 @@ def nodes(kind: Kind, run_folder: Path, watch: tuple[str, ...], room: SimulatedR
         NodeSpec("recorder", "pkp_supervisor", "recorder", {"folder": str(run_folder / "record")}),
         NodeSpec("ct_ingest", "pkp_planning", "ct_ingest", ingest),
         NodeSpec("planner", "pkp_planning", "planner"),
-        NodeSpec("tracker", "pkp_navigation", "tracker", {"port": tracker}),
+        NodeSpec("tracker", "pkp_navigation", "tracker", {"port": tracker, **patience.get("tracker", {})}),
         NodeSpec("registration", "pkp_navigation", "registration", registration),
         NodeSpec("arm", "pkp_control", "arm", patience.get("arm", {})),
-        NodeSpec("verification", "pkp_control", "verification", verification),
+        NodeSpec("verification", "pkp_control", "verification", {**calibrated, **patience.get("verification", {})}),
         NodeSpec(
             "injector",
             "pkp_control",

@@ -1,6 +1,6 @@
 import pytest
 from pkp_navigation.tool_pose import ToolPose, ToolStatus, TrackerReading
-from pkp_navigation.tracker_health import trouble
+from pkp_navigation.tracker_health import late, trouble
 
 TOOLS = ("patient_ref", "robot_ref", "probe_tip")
 
@@ -11,7 +11,7 @@ def reading(status: ToolStatus, frame_number: int | None = 7) -> TrackerReading:
     return TrackerReading(poses, frame_number, 1.0, 1.1)
 
 
-@pytest.mark.parametrize("status", [ToolStatus.FROZEN, ToolStatus.DEVICE_FAULT, ToolStatus.STALE, ToolStatus.JUMPED])
+@pytest.mark.parametrize("status", [ToolStatus.FROZEN, ToolStatus.DEVICE_FAULT, ToolStatus.JUMPED])
 def test_what_keeps_all_poses_back_though_frames_come_is_trouble(status):
     assert "so it is" in trouble(reading(status))
 
@@ -27,3 +27,9 @@ def test_no_frame_is_trouble():
 
 def test_a_jump_of_a_tool_in_a_hand_is_none():
     assert trouble(reading(ToolStatus.JUMPED), hand_held=frozenset(TOOLS)) == ""
+
+
+def test_frames_that_come_too_late_are_told_from_none_and_from_good_ones():
+    assert late(reading(ToolStatus.STALE))
+    assert not late(reading(ToolStatus.STALE, frame_number=None))
+    assert not late(reading(ToolStatus.MISSING))

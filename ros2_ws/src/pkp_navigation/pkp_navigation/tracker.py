@@ -19,7 +19,7 @@ from pkp_navigation.tool_definition import rom_from_file, rom_from_markers
 from pkp_navigation.tool_file import PATIENT_REF, PROBE_TIP, ROBOT_REF, load_tool, tool_config
 from pkp_navigation.tool_messages import reading_messages
 from pkp_navigation.tracker_config import ToolConfig, TrackerConfig
-from pkp_navigation.tracker_health import trouble
+from pkp_navigation.tracker_health import late, trouble
 
 QUEUE = 10
 END_S = 10.0
@@ -97,6 +97,8 @@ class Tracker(PkpNode[TrackerNodeConfig]):
                 self._tools.publish(array)
                 if tree.transforms:
                     self._tree.publish(tree)
+            if late(reading):
+                continue
             self._heard_s = time.monotonic()
             said = trouble(reading, self._hand_held)
             if said != self.unhealthy:
@@ -104,10 +106,10 @@ class Tracker(PkpNode[TrackerNodeConfig]):
             self.unhealthy = said
 
     def _look(self) -> None:
-        """The driver says nothing while it connects."""
+        """The driver says nothing while it connects, and what comes too late says nothing of now."""
         silent_s = time.monotonic() - self._heard_s if self.active else 0.0
         if silent_s > 2 * self.config.stale_after_s:
-            self.unhealthy = f"the camera has not been heard for {silent_s:.1f} s"
+            self.unhealthy = f"the camera has not been heard in time for {silent_s:.1f} s"
 
     def _on_safety(self, safety: SafetyState) -> None:
         """An operator who acknowledges a stop has looked at what jumped, be it hidden now; what jumps later waits for another."""
