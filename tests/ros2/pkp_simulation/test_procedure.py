@@ -37,3 +37,23 @@ def test_a_new_dose_waits_until_the_injector_has_left_its_stop():
     desk = Desk()
     inject(desk, PlanReference(), "left", 1.0, Time())
     assert desk.done == ["INJECT", "open", "waited", "waited", "asked", "open"]
+
+
+def test_a_pin_that_is_in_is_not_approached_again_after_a_stop():
+    """A re-arm leads to insertion only with the pin confirmed: what is left of this piece is to go on from there."""
+    need_ros()
+    from pkp_msgs.msg import PlanReference, VerificationState
+    from pkp_simulation.procedure import position
+    from pkp_supervisor.phases import Phase
+
+    class Desk:
+        verification = VerificationState(side="left", state=VerificationState.VERIFIED)
+
+        def stands_in(self, phase):
+            return phase is Phase.INSERT
+
+    class Nobody:
+        """Nothing is asked of anybody."""
+
+    desk = Desk()
+    assert position(desk, Nobody(), PlanReference(), "left", None) is desk.verification

@@ -37,7 +37,8 @@ def test_a_restart_needs_the_whole_rearm(tmp_path):
     with pytest.raises(RearmRefusedError, match="registration check"):
         step(back, events.Rearm(OPERATOR, 1, HASH), 101.0)
     checked = step(back, events.RegistrationSeen(HASH, True, 101.0), 101.5)
-    assert step(checked, events.Rearm(OPERATOR, 1, HASH), 102.0).phase is Phase.VERIFY
+    back = step(checked, events.Rearm(OPERATOR, 1, HASH), 102.0)
+    assert (back.phase, back.inserted) == (Phase.INSERT, True)  # the pin is in: nothing may move that is not the way out
 
 
 def test_a_fault_stays_a_fault(tmp_path):

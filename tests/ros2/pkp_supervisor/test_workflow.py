@@ -224,10 +224,48 @@ def test_withdrawal_goes_on_without_tracker_or_registration():
     assert (again.phase, again.sides_done, again.motion_permitted) == (Phase.WITHDRAW, ("left",), True)
 
 
-def test_without_the_pin_in_a_lost_registration_leads_nowhere_that_moves():
-    state = go(State(), *TO_APPROACH, *one_side("left")[:3], events.RegistrationSeen(HASH, False, 9.9))
+def test_before_the_pin_a_lost_registration_leads_nowhere_that_moves():
+    state = go(State(), *TO_APPROACH, *one_side("left")[:2], events.RegistrationSeen(HASH, False, 9.9))
     back = go(state, events.Acknowledge(OPERATOR, 1), events.Rearm(OPERATOR, 1, HASH))
-    assert (back.phase, back.motion_permitted, back.flow_permitted) == (Phase.VERIFY, False, False)
+    assert (back.phase, back.motion_permitted, back.flow_permitted) == (Phase.APPROACH, False, False)
+
+
+@pytest.mark.parametrize("lost", [events.RegistrationSeen(HASH, False, 9.9), events.DevicesSeen(("tracker",))])
+def test_a_pin_that_is_half_in_is_taken_back_and_its_side_is_still_to_be_treated(lost):
+    state = go(State(), *TO_APPROACH, *one_side("left")[:3], lost, events.Acknowledge(OPERATOR, 1))
+    out = go(state, events.Rearm(OPERATOR, 1, HASH))
+    assert (out.phase, out.motion_permitted, out.sides_done) == (Phase.WITHDRAW, True, ())
+    again = go(out, events.Stop("operator", "button"), events.Acknowledge(OPERATOR, 2), events.Rearm(OPERATOR, 2, HASH))
+    assert (again.phase, again.sides_done) == (Phase.WITHDRAW, ())
+    assert go(again, advance(Phase.APPROACH, 2)).side == "left"
+
+
+def rearmed(state, now_s=12.0):
+    """Out of a stop as the book says."""
+    checked = events.RegistrationSeen(HASH, True, now_s - 0.5)
+    return go(state, events.Acknowledge(OPERATOR, state.epoch), checked, events.Rearm(OPERATOR, state.epoch, HASH), now_s=now_s)
+
+
+def test_a_stop_with_the_pin_in_is_left_to_where_nothing_moves_and_the_way_out_is_open():
+    stop = go(State(), *TO_APPROACH, *one_side("left")[:4], events.Stop("operator", "button"))
+    back = rearmed(stop)
+    assert (back.phase, back.inserted, back.motion_permitted, back.flow_permitted) == (Phase.INSERT, True, False, False)
+    assert go(back, advance(Phase.WITHDRAW, 1)).motion_permitted
+    assert go(back, advance(Phase.INJECT, 1)).flow_permitted
+    blind = go(back, events.DevicesSeen(("tracker",)), events.Acknowledge(OPERATOR, 2), events.Rearm(OPERATOR, 2, HASH))
+    assert blind.phase is Phase.WITHDRAW
+
+
+def test_a_step_back_from_a_pin_that_is_in_takes_two_decisions():
+    """Said to be out first: one click beside the right button moves nothing while the pin is in the bone."""
+    state = go(State(), *TO_APPROACH, *one_side("left")[:4])
+    with pytest.raises(ConditionsNotMetError, match="no pin confirmed"):
+        go(state, advance(Phase.VERIFY))
+    out = go(state, advance(Phase.INSERT))
+    assert (out.phase, out.inserted, out.motion_permitted) == (Phase.INSERT, False, False)
+    with pytest.raises(ConditionsNotMetError, match="insertion confirmed"):
+        go(out, advance(Phase.INSERT))
+    assert go(out, advance(Phase.VERIFY)).phase is Phase.VERIFY
 
 
 @pytest.mark.parametrize(
@@ -256,7 +294,7 @@ TIMES = st.floats(-5.0, 1.0)
 class NothingMovesAfterAStop(RuleBasedStateMachine):
     """Keeps its own, simpler book of what a re-arm needs, and asks a guard for motion and flow after every input."""
 
-    @initialize(begun=st.sampled_from([(), TO_APPROACH, (*TO_APPROACH, *IN_INJECT)]))
+    @initialize(begun=st.sampled_from([(), TO_APPROACH, *((*TO_APPROACH, *one_side("left")[:n]) for n in (3, 4, 5))]))
     def start(self, begun):
         self.now_s, self.state, self.sequence = 10.0, State(), 0
         self.guards = {kind: CommandGuard(Limits(("x",), [-1.0], [1.0])) for kind in ("motion", "flow")}
@@ -277,7 +315,7 @@ class NothingMovesAfterAStop(RuleBasedStateMachine):
         if self.state.epoch > before.epoch:
             self.stopped_s, self.acknowledged, self.checked_s, self.hash = self.now_s, False, None, before.plan_hash
             if not before.latched:
-                self.in_bone = before.inserted
+                self.in_bone = before.inserted or before.phase is Phase.INSERT
         elif isinstance(event, events.Acknowledge):
             self.acknowledged = True
         elif isinstance(event, events.RegistrationSeen) and self.stopped_s is not None:
@@ -378,6 +416,10 @@ class NothingMovesAfterAStop(RuleBasedStateMachine):
     @invariant()
     def motion_and_flow_never_go_together(self):
         assert not (self.state.motion_permitted and self.state.flow_permitted)
+
+    @invariant()
+    def nothing_but_the_way_out_moves_a_pin_that_is_in(self):
+        assert not (self.state.inserted and self.state.motion_permitted) or self.state.phase is Phase.WITHDRAW
 
 
 TestNothingMovesAfterAStop = NothingMovesAfterAStop.TestCase

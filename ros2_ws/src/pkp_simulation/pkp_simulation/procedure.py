@@ -197,6 +197,8 @@ def position(
     operator: Operator, hands: Hands, plan: msg.PlanReference, side: str, inserted: Callable[[str], None]
 ) -> msg.VerificationState:
     """Bring the guide to one path, follow the breath, hold the breath, verify, stop the arm, and bring the pin in."""
+    if operator.stands_in(Phase.INSERT):  # where a re-arm leads only with the pin confirmed: the guide stays where it is
+        return operator.verification or msg.VerificationState(side=side)
     hands.hold_breath(False)
     operator.go_to(Phase.APPROACH)
     operator.do(Approach, names.APPROACH, _approach(operator, Approach.Goal.APPROACH, plan, side), APPROACH_S)

@@ -47,9 +47,11 @@ def page() -> str:
         "Before a registration was accepted there is nothing to check and nothing that may move.\n"
         "The way out is always open: withdraw moves straight back along the tool's own axis by the arm's joints alone (the arm\n"
         "node enforces that), so it needs neither registration nor camera, and a stop in it is left without a check. With the\n"
-        "pin in and the registration lost, or the tracker silent, no check can pass: a stop in insert or inject is then left\n"
-        "into withdraw only, after acknowledgement and with the same plan. A tracker that falls silent after the check is\n"
-        "waited for as long as the check is fresh.\n\n"
+        "registration lost, or the tracker silent, no check can pass: a stop in insert or inject is then left into withdraw\n"
+        "only, after acknowledgement and with the same plan, and a side whose pin was not confirmed is still to be treated. A\n"
+        "tracker that falls silent after the check is waited for as long as the check is fresh.\n"
+        "While a pin is confirmed nothing moves but on the way out: a stop in insert is then left into insert, and a step back\n"
+        "to verify takes two decisions, insert anew, which says that the pin is out again, and verify.\n\n"
         f"{interlock_table()}"
     )
 

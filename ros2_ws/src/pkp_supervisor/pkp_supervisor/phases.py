@@ -55,7 +55,7 @@ INTERLOCKS: dict[Phase, Interlock] = {
     Phase.APPROACH: Interlock(True, False, ROOM, Phase.APPROACH),
     # the guide follows the breathing patient while it is judged ...
     Phase.VERIFY: Interlock(True, False, (*ROOM, "verification"), Phase.APPROACH),
-    # ... and stands still while a hand brings the pin in
+    # ... and stands still while a hand brings the pin in; a stop with the pin confirmed is left to here again
     Phase.INSERT: Interlock(False, False, (*ROOM, "verification"), Phase.VERIFY),
     Phase.INJECT: Interlock(False, True, (*ROOM, "injector"), Phase.INJECT),
     # straight back along the tool's own axis, by the arm's joints alone: neither camera nor registration is needed for that,

@@ -39,6 +39,7 @@ CONDITIONS: dict[str, Condition] = {
     "registration accepted": lambda state, now_s, fresh: state.registered_s is not None,
     "position verified": _verified,
     "insertion confirmed": lambda state, now_s, fresh: state.inserted,
+    "no pin confirmed": lambda state, now_s, fresh: not state.inserted,
     "plunger still": lambda state, now_s, fresh: state.plunger_still,
     "a side is left": lambda state, now_s, fresh: bool(state.sides_left),
     "no side is left": lambda state, now_s, fresh: not state.sides_left,
@@ -55,7 +56,9 @@ TABLE: tuple[tuple[Phase, Phase, tuple[str, ...]], ...] = (
     (Phase.APPROACH, Phase.REGISTER, ()),
     (Phase.VERIFY, Phase.APPROACH, ()),
     (Phase.VERIFY, Phase.INSERT, ("position verified",)),
-    (Phase.INSERT, Phase.VERIFY, ()),
+    # a confirmed pin is said to be out again before anything may follow the patient: two decisions, never one click
+    (Phase.INSERT, Phase.INSERT, ("insertion confirmed",)),
+    (Phase.INSERT, Phase.VERIFY, ("no pin confirmed",)),
     (Phase.INSERT, Phase.WITHDRAW, ()),
     (Phase.INSERT, Phase.INJECT, ("insertion confirmed",)),
     (Phase.INJECT, Phase.WITHDRAW, ("plunger still",)),
@@ -113,7 +116,9 @@ def _advance(state: State, event: events.Advance, now_s: float, fresh: Freshness
     if event.to is Phase.REGISTER:
         return attrs.evolve(state, registered_s=None, checked_s=None, verified_s=None)
     if event.to is Phase.VERIFY:
-        return attrs.evolve(state, verified_s=None, inserted=False)
+        return attrs.evolve(state, verified_s=None)
+    if event.to is Phase.INSERT:
+        return attrs.evolve(state, inserted=False)
     if event.to is Phase.PLAN:
         return attrs.evolve(state, plan=None, approved_by="")
     if event.to is Phase.WITHDRAW:
@@ -230,6 +235,7 @@ def _rearm(state: State, event: events.Rearm, now_s: float, fresh: Freshness) ->
     """Acknowledged, checked since the stop, same plan, everybody heard; before an approval there is nothing to check.
 
     With the pin in and no registration to go on by, the way on is out: no check could pass, and none is needed to go back.
+    Otherwise a pin that is in is left to where nothing moves. A side whose pin was never confirmed is still to be treated.
     """
     if not state.latched or state.stopped_in is None:
         raise WrongPhaseError("no stop is latched", phase=state.phase.name)
@@ -242,23 +248,24 @@ def _rearm(state: State, event: events.Rearm, now_s: float, fresh: Freshness) ->
     out = _only_out(state, checked)
     if state.registered_s is not None and not out and not checked:
         lacking.append(f"a registration check since the stop, at most {fresh.registration_check_s:g} s old")
-    to = Phase.WITHDRAW if out else INTERLOCKS[state.stopped_in].after_rearm
+    standing = state.stopped_in is Phase.INSERT and state.inserted
+    to = Phase.WITHDRAW if out else Phase.INSERT if standing else INTERLOCKS[state.stopped_in].after_rearm
     lacking += [f"{name} to be heard" for name in INTERLOCKS[to].needs if name in state.silent]
     if lacking:
         raise RearmRefusedError(f"re-arm waits for: {' and '.join(lacking)}", waits_for=lacking)
     armed = attrs.evolve(
         state, phase=to, stopped_in=None, reason="", acknowledged_by="", checked_s=None, verified_s=None, plunger_still=False
     )
-    return _withdrawing(armed) if out else armed
+    return _withdrawing(armed) if out and state.inserted else armed
 
 
 def _only_out(state: State, checked: bool) -> bool:
-    """Whether a stop can be left into withdrawal alone: it was on its way out, or the pin is in and the registration is lost or
-    cannot be checked, as the tracker is silent. One that falls silent after the check is waited for while that is fresh."""
+    """Whether a stop can be left into withdrawal alone: it was on its way out, or the pin is in, be it half, and the
+    registration is lost or cannot be checked, as the tracker is silent. One that falls silent after the check is waited for
+    while that is fresh."""
     if state.stopped_in is Phase.WITHDRAW:
         return True
-    in_bone = state.inserted and state.stopped_in in PIN_IN
-    return in_bone and (state.registered_s is None or ("tracker" in state.silent and not checked))
+    return state.stopped_in in PIN_IN and (state.registered_s is None or ("tracker" in state.silent and not checked))
 
 
 def registration_checked(state: State, now_s: float, fresh: Freshness) -> bool:

@@ -74,11 +74,12 @@ export class Controls {
       this.goals(flow.phases[phase.phase], phase, busy),
       steps.map((s) => {
         const blocked = s.needs.filter((n) => missing.has(n));
+        const words = s.to === s.from ? t("goal.out", { side: term("side", side()) }) : t("controls.to", { phase: term("phase", flow.phases[s.to]) });
         return h(
           "div",
           { class: "step-on" },
           h("ul", { class: "needs" }, s.needs.map((n) => h("li", { class: missing.has(n) ? "open" : "met" }, `${missing.has(n) ? "○" : "✓"} ${term("need", n)}`))),
-          this.button(`to.${flow.phases[s.to]}`, t("controls.to", { phase: term("phase", flow.phases[s.to]) }), () => post("/room/advance", { to: flow.phases[s.to], epoch: epoch() }), {
+          this.button(`to.${flow.phases[s.to]}`, words, () => post("/room/advance", { to: flow.phases[s.to], epoch: epoch() }), {
             off: blocked.length > 0 || busy,
             main: true,
           }),
