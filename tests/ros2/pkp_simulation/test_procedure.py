@@ -57,3 +57,34 @@ def test_a_pin_that_is_in_is_not_approached_again_after_a_stop():
 
     desk = Desk()
     assert position(desk, Nobody(), PlanReference(), "left", None) is desk.verification
+
+
+def test_a_side_that_cannot_go_on_is_left_before_the_procedure_is_given_up(monkeypatch):
+    need_ros()
+    from pkp_msgs.msg import PlanReference
+    from pkp_simulation import procedure
+    from pkp_simulation.recovery import OnlyOutError
+
+    done = []
+
+    def nothing_but_out(*_):
+        raise OnlyOutError("only the way out is left")
+
+    class Desk:
+        def advance(self, phase, timeout_s=0.0):
+            done.append(phase.name)
+
+        def stopped_within(self, seconds):
+            return False
+
+    class Hands:
+        def release_arm(self):
+            pass
+
+    monkeypatch.setattr(procedure, "plan", lambda operator, subject, done: setattr(done, "plan", PlanReference(sides=["left"])))
+    monkeypatch.setattr(procedure, "register", lambda *_: None)
+    monkeypatch.setattr(procedure, "position", nothing_but_out)
+    monkeypatch.setattr(procedure, "withdraw", lambda operator, plan, side: done.append(f"withdraw {side}"))
+    with pytest.raises(OnlyOutError):
+        procedure.carry_out(Desk(), Hands(), None, procedure.Done(), lambda plan: {"left": 1.0})
+    assert done == ["INGEST", "withdraw left"]

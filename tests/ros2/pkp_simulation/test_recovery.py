@@ -19,7 +19,7 @@ class Desk:
         from pkp_supervisor.phases import Phase
 
         self.done, self.latched, self.refuse_rearms = [], False, refuse_rearms
-        self.stopped_in = Phase[stopped_in]
+        self.stopped_in = self.leads_to = Phase[stopped_in]
 
     def stopped_within(self, seconds):
         return self.latched
@@ -27,12 +27,16 @@ class Desk:
     def acknowledge(self):
         self.done.append("acknowledge")
 
+    def until_heard(self, seconds):
+        self.done.append("everybody")
+
     def rearm(self, plan_hash):
         self.done.append(f"rearm {plan_hash}")
         if self.refuse_rearms:
             self.refuse_rearms -= 1
             raise RefusedError("stopped again", refused_code="old_epoch")
         self.latched = False
+        return self.leads_to
 
     def pause(self, seconds):
         self.done.append("pause")
@@ -63,7 +67,7 @@ def test_after_a_stop_it_acknowledges_checks_rearms_and_begins_anew():
     desk = Desk()
     here = recovery(desk)
     assert here.through(stops(desk, 2)) == "done"
-    assert desk.done == ["acknowledge", "release", "check", "rearm abc"] * 2
+    assert desk.done == ["acknowledge", "release", "check", "everybody", "rearm abc"] * 2
     assert [e.message for e in here.stops] == ["stopped"] * 2
 
 
@@ -71,6 +75,17 @@ def test_the_way_out_needs_no_check():
     desk = Desk("WITHDRAW")
     recovery(desk).through(stops(desk, 1))
     assert "check" not in desk.done
+
+
+def test_where_only_the_way_out_is_left_the_piece_is_not_begun_anew():
+    need_ros()
+    from pkp_simulation.recovery import OnlyOutError
+    from pkp_supervisor.phases import Phase
+
+    desk = Desk("INJECT")
+    desk.leads_to = Phase.WITHDRAW
+    with pytest.raises(OnlyOutError, match="only the way out is left"):
+        recovery(desk).through(stops(desk, 1))
 
 
 def test_a_stop_that_comes_while_one_is_left_is_left_too():

@@ -138,6 +138,12 @@ def stopped():
     return go(State(), *TO_APPROACH, events.Stop("operator", "button"))
 
 
+def rearmed(state, now_s=12.0):
+    """Out of a stop as the book says."""
+    checked = events.RegistrationSeen(HASH, True, now_s - 0.5)
+    return go(state, events.Acknowledge(OPERATOR, state.epoch), checked, events.Rearm(OPERATOR, state.epoch, HASH), now_s=now_s)
+
+
 def test_rearm_needs_acknowledgement_check_and_plan():
     state = stopped()
     acknowledge, check = events.Acknowledge(OPERATOR, 1), events.RegistrationSeen(HASH, True, 11.0)
@@ -186,10 +192,19 @@ def test_with_the_pin_in_and_the_registration_lost_the_way_on_is_out(happenings)
 def test_rearm_waits_for_whoever_is_needed_and_silent():
     state = go(State(), *TO_APPROACH, *IN_INJECT, events.Stop("console", "a test"), events.Acknowledge(OPERATOR, 1))
     state = go(state, events.RegistrationSeen(HASH, True, 11.0), now_s=11.5)
-    with pytest.raises(RearmRefusedError, match="injector to be heard"):
-        go(state, events.DevicesSeen(("injector",)), events.Rearm(OPERATOR, 1, HASH), now_s=12.0)
+    with pytest.raises(RearmRefusedError, match="arm to be heard"):  # which the way out needs too
+        go(state, events.DevicesSeen(("arm",)), events.Rearm(OPERATOR, 1, HASH), now_s=12.0)
     back = go(state, events.DevicesSeen(("verification",)), events.Rearm(OPERATOR, 1, HASH), now_s=12.0)
     assert back.phase is Phase.INJECT  # nobody verifies there
+
+
+@pytest.mark.parametrize(("happenings", "gone"), [(IN_INJECT, "injector"), (one_side("left")[:4], "verification")])
+def test_whoever_is_gone_for_good_keeps_nobody_on_the_pin(happenings, gone):
+    state = go(State(), *TO_APPROACH, *happenings, events.DevicesSeen((gone,)))
+    assert (state.phase, state.reason) == (Phase.STOPPED, f"watchdog: {gone} not heard")
+    out = rearmed(state)
+    assert (out.phase, out.motion_permitted, out.flow_permitted) == (Phase.WITHDRAW, True, False)
+    assert rearmed(go(state, events.DevicesSeen(()))).phase is state.stopped_in  # heard again, it goes on as ever
 
 
 def test_a_silent_tracker_keeps_nobody_on_the_pin():
@@ -238,12 +253,6 @@ def test_a_pin_that_is_half_in_is_taken_back_and_its_side_is_still_to_be_treated
     again = go(out, events.Stop("operator", "button"), events.Acknowledge(OPERATOR, 2), events.Rearm(OPERATOR, 2, HASH))
     assert (again.phase, again.sides_done) == (Phase.WITHDRAW, ())
     assert go(again, advance(Phase.APPROACH, 2)).side == "left"
-
-
-def rearmed(state, now_s=12.0):
-    """Out of a stop as the book says."""
-    checked = events.RegistrationSeen(HASH, True, now_s - 0.5)
-    return go(state, events.Acknowledge(OPERATOR, state.epoch), checked, events.Rearm(OPERATOR, state.epoch, HASH), now_s=now_s)
 
 
 def test_a_stop_with_the_pin_in_is_left_to_where_nothing_moves_and_the_way_out_is_open():
@@ -330,10 +339,12 @@ class NothingMovesAfterAStop(RuleBasedStateMachine):
             assert event.plan_hash == self.hash
             out = self.state.phase is Phase.WITHDRAW  # where no way of going wrong depends on a registration
             assert not registered or out or (self.checked_s is not None and self.now_s - self.checked_s <= 60.0)
+            inserting = before.stopped_in is Phase.INSERT
             if out and before.stopped_in is not Phase.WITHDRAW:
                 assert self.in_bone
                 fresh = self.checked_s is not None and self.now_s - self.checked_s <= 60.0
-                assert not registered or ("tracker" in before.silent and not fresh)
+                needed = {"tracker": not fresh, "verification": inserting, "injector": not inserting}
+                assert not registered or any(needed[name] for name in before.silent)
             self.stopped_s = None
 
     @rule(dt=st.sampled_from([0.01, 0.3, 30.0]))
@@ -364,7 +375,7 @@ class NothingMovesAfterAStop(RuleBasedStateMachine):
     def plan(self, hash_):
         self.tell(attrs.evolve(PLAN, plan_hash=hash_), events.Approved(hash_, OPERATOR, signature(hash_, OPERATOR)))
 
-    @rule(silent=st.sampled_from([(), ("tracker",), ("injector",)]))
+    @rule(silent=st.sampled_from([(), ("tracker",), ("injector",), ("verification",)]))
     def devices(self, silent):
         self.tell(events.DevicesSeen(silent))
 

@@ -306,6 +306,11 @@ class Operator:
         """Whether a stop is latched, or comes in a moment."""
         return self._spin(seconds, self._stopped)
 
+    def until_heard(self, seconds: float) -> None:
+        """Until the supervisor hears everybody, at most so long."""
+        everybody = lambda: self.safety is not None and all(w.age <= w.limit for w in self.safety.watchdogs)  # noqa: E731
+        self._spin(seconds, everybody)
+
     def pause(self, seconds: float) -> None:
         """Listen for a while."""
         self._spin(seconds, lambda: False)

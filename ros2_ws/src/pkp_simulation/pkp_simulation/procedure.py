@@ -15,7 +15,7 @@ from pkp_msgs.action import Approach, IngestCt, Inject, PlanCase, Register
 from pkp_supervisor.phases import Phase
 
 from pkp_simulation.operator import Operator
-from pkp_simulation.recovery import Recovery
+from pkp_simulation.recovery import OnlyOutError, Recovery
 from planning_core.errors import PkpError
 
 PLAN_S, REGISTER_S, APPROACH_S, VERIFY_S, INJECT_S = 600.0, 300.0, 90.0, 30.0, 600.0
@@ -120,26 +120,41 @@ def carry_out(
     recovery.through(lambda: register(operator, hands, done))
     doses = doses_ml(done.plan)
     for side in done.plan.sides:
-        seen = recovery.through(lambda side=side: position(operator, hands, done.plan, side, inserted))
-        hands.hold_breath(False)  # the sleeve is open now
-        given = Inject.Result()
-        if doses[side] > 0:  # a level that needs no cement may still be reached, for a biopsy
-            mixed_at = hands.cement_mixed_at()
-            given = recovery.through(lambda side=side, at=mixed_at: inject(operator, done.plan, side, doses[side], at))
-        done.sides.append(
-            SideDone(
-                side,
-                seen.entry_error * 1e3,
-                seen.target_error * 1e3,
-                seen.angle_error * 57.29577951308232,
-                doses[side],
-                given.delivered_volume * 1e6,
-                given.peak_pressure * 1e-3,
-            )
-        )
+        try:
+            done.sides.append(treat(operator, hands, recovery, done.plan, side, doses[side], inserted))
+        except OnlyOutError:
+            recovery.through(lambda side=side: withdraw(operator, done.plan, side))  # nobody is left on the pin
+            raise
         recovery.through(lambda side=side: withdraw(operator, done.plan, side))
     operator.advance(Phase.REPORT)
     done.reported = True
+
+
+def treat(
+    operator: Operator,
+    hands: Hands,
+    recovery: Recovery,
+    plan: msg.PlanReference,
+    side: str,
+    dose_ml: float,
+    inserted: Callable[[str], None],
+) -> SideDone:
+    """One side, up to where the guide can be withdrawn. Arguments as of ``carry_out``."""
+    seen = recovery.through(lambda: position(operator, hands, plan, side, inserted))
+    hands.hold_breath(False)  # the sleeve is open now
+    given = Inject.Result()
+    if dose_ml > 0:  # a level that needs no cement may still be reached, for a biopsy
+        mixed_at = hands.cement_mixed_at()
+        given = recovery.through(lambda: inject(operator, plan, side, dose_ml, mixed_at))
+    return SideDone(
+        side,
+        seen.entry_error * 1e3,
+        seen.target_error * 1e3,
+        seen.angle_error * 57.29577951308232,
+        dose_ml,
+        given.delivered_volume * 1e6,
+        given.peak_pressure * 1e-3,
+    )
 
 
 def plan(operator: Operator, subject: Subject, done: Done) -> None:

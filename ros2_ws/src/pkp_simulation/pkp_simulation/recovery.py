@@ -16,8 +16,14 @@ TRIES = 4
 """Of leaving one stop: another one may come meanwhile."""
 AGAIN = ("not_permitted", "hand_refused")
 """Refusals that mean only that something was late; whatever else is refused without a stop is not asked for twice."""
-LATCHES_S, PAUSE_S = 1.0, 0.5
+LATCHES_S, PAUSE_S, HEARD_S = 1.0, 0.5, 5.0
 Result = TypeVar("Result")
+
+
+class OnlyOutError(PkpError):
+    """Somebody is gone whom the piece needs, and the pin is in: the re-arm has left nothing but the way out."""
+
+    code = "only_out"
 
 
 class Recovery:
@@ -39,7 +45,7 @@ class Recovery:
         """The piece's result. It is begun anew after a stop, from the phase that the re-arm led to.
 
         Raises:
-            PkpError: a refusal that no stop explains, or one stop too many.
+            PkpError: a refusal that no stop explains, or one stop too many. OnlyOutError: see there.
         """
         while True:
             try:
@@ -50,20 +56,23 @@ class Recovery:
                 if not (stopped or late) or len(self.stops) >= MOST_STOPS:
                     raise
                 self.stops.append(error)
-                if stopped:
-                    self._leave()
+                if stopped and not self._leave():
+                    raise OnlyOutError(f"only the way out is left after: {error.message}") from error
 
-    def _leave(self) -> None:
+    def _leave(self) -> bool:
+        """Out of a stop; whether the piece can be begun anew."""
         operator = self._operator
         for left in reversed(range(TRIES)):
             try:
                 operator.acknowledge()
                 self._release()
-                if operator.stopped_in is not Phase.WITHDRAW:  # the way out needs none
+                was_out = operator.stopped_in is Phase.WITHDRAW  # which needs no check
+                if not was_out:
                     self._check()
-                operator.rearm(self._plan_hash())
-                return
+                    operator.until_heard(HEARD_S)  # with the pin in, a re-arm leaves behind whoever is silent
+                return operator.rearm(self._plan_hash()) is not Phase.WITHDRAW or was_out
             except PkpError:
                 if not left:
                     raise
                 operator.pause(PAUSE_S)
+        raise AssertionError("the last try returns or raises")

@@ -17,7 +17,7 @@ from pkp_msgs import msg, srv
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pkp_supervisor import events, journal, translate
-from pkp_supervisor.phases import INTERLOCKS, Phase
+from pkp_supervisor.phases import INTERLOCKS, PIN_IN, Phase
 from pkp_supervisor.state import Freshness, State
 from pkp_supervisor.watchdogs import Watchdogs
 from pkp_supervisor.workflow import step
@@ -199,11 +199,15 @@ class Supervisor(PkpNode[SupervisorConfig]):
             self._take(events.Fault("supervisor", "another supervisor speaks"))
 
     def _on_device(self, state: msg.OperatingState) -> None:
-        """A fault is a stop; while one is latched each is taken once, so that none goes unseen and none counts on for ever."""
-        device, why = state.device or "device", state.reason or "fault"
-        if state.state != msg.OperatingState.FAULT:
+        """A fault is a stop in every phase when it is first said: it may be an emergency stop. Said on and on it is one again
+        only where nothing is latched and the device is needed or no pin is in: it must keep nobody on the pin."""
+        device, why, phase = state.device or "device", state.reason or "fault", self._state.phase
+        faulty = state.state == msg.OperatingState.FAULT
+        self._watch.doubt(device, faulty)
+        counts_on = not self._state.latched and (phase not in PIN_IN or device in INTERLOCKS[phase].needs)
+        if not faulty:
             self._faults.pop(device, None)
-        elif not self._state.latched or why not in self._faults.get(device, ()):
+        elif counts_on or why not in self._faults.get(device, ()):
             self._faults.setdefault(device, set()).add(why)
             self._take(events.Fault(device, why))
 

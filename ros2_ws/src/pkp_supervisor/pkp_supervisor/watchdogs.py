@@ -36,6 +36,7 @@ class Watchdogs:
                 raise ValueError(f"watchdog {name}: limit {limit} s must be positive")
         self._limits = dict(limits_s)
         self._last = dict.fromkeys(limits_s, -math.inf)
+        self._faulty: set[str] = set()
 
     def hear(self, name: str, now_s: float, healthy: bool = True, patient: bool = False) -> None:
         """A source spoke. One that says it cannot work counts as silent at once, or where one is ``patient`` as not heard.
@@ -47,9 +48,17 @@ class Watchdogs:
         elif name in self._last and not patient:
             self._last[name] = -math.inf
 
+    def doubt(self, name: str, faulty: bool) -> None:
+        """A source says that it is faulty, or no longer so: meanwhile it is silent, however often it is heard."""
+        if faulty:
+            self._faulty.add(name)
+        else:
+            self._faulty.discard(name)
+
     def ages(self, now_s: float, patience: float = 1.0) -> tuple[Heard, ...]:
         """All sources with their ages, s, and their limits times ``patience``."""
-        return tuple(Heard(name, now_s - self._last[name], patience * limit) for name, limit in self._limits.items())
+        last = {**self._last, **dict.fromkeys(self._faulty, -math.inf)}
+        return tuple(Heard(name, now_s - last[name], patience * limit) for name, limit in self._limits.items())
 
     def seen(self, now_s: float, expected: tuple[str, ...] = (), patience: float = 1.0) -> DevicesSeen:
         """The event for the workflow. ``expected``: sources without which no phase that needs them can be entered."""

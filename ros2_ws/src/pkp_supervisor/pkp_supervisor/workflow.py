@@ -234,7 +234,7 @@ def _acknowledge(state: State, event: events.Acknowledge, now_s: float, fresh: F
 def _rearm(state: State, event: events.Rearm, now_s: float, fresh: Freshness) -> State:
     """Acknowledged, checked since the stop, same plan, everybody heard; before an approval there is nothing to check.
 
-    With the pin in and no registration to go on by, the way on is out: no check could pass, and none is needed to go back.
+    With the pin in and no registration or not everybody to go on by, the way on is out: none of them is needed to go back.
     Otherwise a pin that is in is left to where nothing moves. A side whose pin was never confirmed is still to be treated.
     """
     if not state.latched or state.stopped_in is None:
@@ -245,11 +245,12 @@ def _rearm(state: State, event: events.Rearm, now_s: float, fresh: Freshness) ->
     if not state.acknowledged_by or not event.operator:
         lacking.append("an operator's acknowledgement of this stop")
     checked = registration_checked(state, now_s, fresh)
-    out = _only_out(state, checked)
+    standing = state.stopped_in is Phase.INSERT and state.inserted
+    onward = Phase.INSERT if standing else INTERLOCKS[state.stopped_in].after_rearm
+    out = _only_out(state, onward, checked)
     if state.registered_s is not None and not out and not checked:
         lacking.append(f"a registration check since the stop, at most {fresh.registration_check_s:g} s old")
-    standing = state.stopped_in is Phase.INSERT and state.inserted
-    to = Phase.WITHDRAW if out else Phase.INSERT if standing else INTERLOCKS[state.stopped_in].after_rearm
+    to = Phase.WITHDRAW if out else onward
     lacking += [f"{name} to be heard" for name in INTERLOCKS[to].needs if name in state.silent]
     if lacking:
         raise RearmRefusedError(f"re-arm waits for: {' and '.join(lacking)}", waits_for=lacking)
@@ -259,13 +260,15 @@ def _rearm(state: State, event: events.Rearm, now_s: float, fresh: Freshness) ->
     return _withdrawing(armed) if out and state.inserted else armed
 
 
-def _only_out(state: State, checked: bool) -> bool:
+def _only_out(state: State, onward: Phase, checked: bool) -> bool:
     """Whether a stop can be left into withdrawal alone: it was on its way out, or the pin is in, be it half, and the
-    registration is lost or cannot be checked, as the tracker is silent. One that falls silent after the check is waited for
-    while that is fresh."""
+    registration is lost or somebody is not heard whom only the way ``onward`` needs. Not the tracker while a check is fresh: that
+    has shown it to be there, so it is waited for."""
     if state.stopped_in is Phase.WITHDRAW:
         return True
-    return state.stopped_in in PIN_IN and (state.registered_s is None or ("tracker" in state.silent and not checked))
+    here = ("tracker",) if checked else ()
+    gone = set(INTERLOCKS[onward].needs).intersection(state.silent).difference(INTERLOCKS[Phase.WITHDRAW].needs, here)
+    return state.stopped_in in PIN_IN and (state.registered_s is None or bool(gone))
 
 
 def registration_checked(state: State, now_s: float, fresh: Freshness) -> bool:
