@@ -1,3 +1,4 @@
+import contextlib
 import math
 
 import attrs
@@ -93,6 +94,34 @@ def test_a_restarted_supervisor_is_heard_once_the_old_one_is_silent():
     one = guard()
     one.hear(attrs.evolve(PERMIT, supervisor="two", heard_s=11.0))
     assert one.may("motion", 11.0)
+
+
+def test_while_two_supervisors_speak_neither_is_ever_believed():
+    one = guard()
+    for n in range(1, 40):
+        now = 10.0 + 0.0125 * n
+        word = attrs.evolve(PERMIT, sequence=n + 1, heard_s=now, supervisor="two" if n % 2 else "one")
+        if n % 2:
+            with pytest.raises(OtherSupervisorError):
+                one.hear(word)
+        else:
+            one.hear(word)
+        assert not one.may("motion", now)
+    alone = attrs.evolve(PERMIT, sequence=100, heard_s=now + 0.11)
+    one.hear(alone)
+    assert one.may("motion", now + 0.11)
+
+
+def test_a_second_supervisor_is_believed_soon_after_the_first_has_ended():
+    one = guard(attrs.evolve(PERMIT, supervisor="old", heard_s=0.0))
+    believed = []
+    for n in range(12):
+        now = 0.02 + 0.025 * n
+        with contextlib.suppress(OtherSupervisorError):
+            one.hear(attrs.evolve(PERMIT, supervisor="new", sequence=n, heard_s=now))
+        believed.append((now, one.may("motion", now)))
+    assert not any(yes for now, yes in believed if now <= 0.1)
+    assert all(yes for now, yes in believed if now >= 0.15)
 
 
 def test_limits_that_make_no_sense_are_refused():

@@ -6,6 +6,7 @@ All times are monotonic seconds of the process that asks, taken when a message a
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import attrs
@@ -128,6 +129,7 @@ class CommandGuard:
     def __init__(self, limits: Limits, ages: GuardAges | None = None) -> None:
         self._limits, self._ages = limits, ages or GuardAges()
         self._permit: Permit | None = None
+        self._contested_s = -math.inf
         self._last = -1
         self._epoch = -1
 
@@ -140,21 +142,24 @@ class CommandGuard:
         """Take the supervisor's word.
 
         Raises:
-            OtherSupervisorError: another one spoke while the first is still fresh; then neither is believed.
+            OtherSupervisorError: another one spoke while the first is still fresh; then neither is believed. Its word keeps
+                nobody fresh: once the first has ended, the other is heard.
             ReplayedError: an older word, or an older epoch, of the same supervisor.
         """
         before = self._permit
         if before is not None and before.supervisor != permit.supervisor:
             if permit.heard_s - before.heard_s <= self._ages.permit_s:
-                self._permit = attrs.evolve(before, motion=False, flow=False, heard_s=permit.heard_s)
+                self._permit, self._contested_s = attrs.evolve(before, motion=False, flow=False), permit.heard_s
                 raise OtherSupervisorError("two supervisors speak", heard=before.supervisor, also=permit.supervisor)
+            self._contested_s = -math.inf
         elif before is not None and (permit.sequence <= before.sequence or permit.epoch < before.epoch):
             raise ReplayedError(
                 f"supervisor's word {permit.sequence} came after {before.sequence}",
                 sequence=permit.sequence,
                 last=before.sequence,
             )
-        self._permit = permit
+        contested = permit.heard_s - self._contested_s <= self._ages.permit_s
+        self._permit = attrs.evolve(permit, motion=False, flow=False) if contested else permit
 
     def may(self, kind: Kind, now_s: float) -> bool:
         """Whether the device may do this at all now; a driver asks each cycle and halts when it may not."""
