@@ -84,9 +84,15 @@ def test_a_scan_that_is_sent_here_is_published_and_one_that_is_cut_off_is_not(st
     assert set(push(port, gapped)) == {0}  # taken, and refused when it is read: a slice is missing
 
     others = series(tmp_path / "others", seed=2)
-    assert set(push(port, others)) == {0}
+    association = call(port)
+    assert send(association, others[:1]) == [0]
+    begun_ns = node.get_clock().now().nanoseconds
+    assert set(send(association, others[1:])) == {0}
+    association.release()
     until(lambda: heard, room.clients.spin)
     assert len(heard) == 1
+    stamp = heard[0].header.stamp
+    assert stamp.sec * 10**9 + stamp.nanosec <= begun_ns  # of its beginning, however long it then took to send and to read
     received, sent = load_ct(Path(heard[0].source)), load_ct(tmp_path / "others")
     assert received.sha256 == heard[0].ct_sha256  # over the files as they lie here: their headers are ours
     assert (received.hu == sent.hu).all()

@@ -88,3 +88,44 @@ def test_a_side_that_cannot_go_on_is_left_before_the_procedure_is_given_up(monke
     with pytest.raises(OnlyOutError):
         procedure.carry_out(Desk(), Hands(), None, procedure.Done(), lambda plan: {"left": 1.0})
     assert done == ["INGEST", "withdraw left"]
+
+
+def test_a_scan_that_a_stop_called_off_is_read_before_another_registration_begins():
+    """Read only then, it would be refused as older than the registration."""
+    need_ros()
+    from types import SimpleNamespace
+
+    from pkp_msgs.action import Register
+    from pkp_simulation.operator import StoppedError
+    from pkp_simulation.procedure import Done, register
+
+    said = []
+
+    class Desk:
+        def now_s(self):
+            return 7.0
+
+        def until_read(self, since_s, timeout_s):
+            said.append(f"read what was scanned since {since_s:g} s")
+
+        def do(self, kind, name, goal, timeout_s, heard):
+            heard(Register.Feedback(stage="waiting for the scan"))
+            if said.count("scan") == 1:
+                raise StoppedError("stopped")
+            return SimpleNamespace(registration="registered")
+
+        def __getattr__(self, name):
+            return lambda *given: said.append(name)
+
+    class Hands:
+        def __getattr__(self, name):
+            return lambda *given: said.append(name)
+
+    done = Done()
+    with pytest.raises(StoppedError):
+        register(Desk(), Hands(), done)
+    before = len(said)
+    register(Desk(), Hands(), done)
+    assert done.registration == "registered"
+    assert said[before:].index("scan_over") < said[before:].index("read what was scanned since 7 s") < said[before:].index("scan")
+    assert said[:before].count("scan") == 1

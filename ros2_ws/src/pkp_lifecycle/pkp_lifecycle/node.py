@@ -122,6 +122,12 @@ class PkpNode(LifecycleNode, Generic[Config]):
         """The monotonic time, s, that a message's stamp means in this process."""
         return time.monotonic() - (self.get_clock().now().nanoseconds - (stamp.sec * 10**9 + stamp.nanosec)) / 1e9
 
+    def stamp_of(self, monotonic_s: float) -> Time:
+        """The stamp that a monotonic time, s, of this host means."""
+        now_ns = self.get_clock().now().nanoseconds
+        ns = now_ns - int((time.monotonic() - monotonic_s) * 1e9)
+        return Time(sec=ns // 10**9, nanosec=ns % 10**9)
+
     def _try(self, what: str, action: Callable[[], None]) -> bool:
         try:
             action()

@@ -18,7 +18,7 @@ import numpy as np
 from pkp_navigation.camera_record import CameraRecord
 from pkp_navigation.examine_scan import POINTS, SURFACE, Examined, OtherScanError, ScanJob
 from pkp_navigation.register_by_touch import bone_checked, by_balls, by_bone
-from pkp_navigation.scan_inbox import ScanInbox
+from pkp_navigation.scan_inbox import ScanInbox, StaleScanError
 from pkp_navigation.touched import WAIT_S, held
 from planning_core.case.plan import Plan
 from planning_core.case.revisions import open_plan
@@ -44,12 +44,6 @@ class WrongPlanError(InputError):
     """The plan in the case is not the one that is meant. Carries ``expected`` and ``found`` (hashes)."""
 
     code = "wrong_plan"
-
-
-class StaleScanError(InputError):
-    """A scan from before the registration began. Carries ``age_s``."""
-
-    code = "stale_scan"
 
 
 class NotRegisteredError(InputError):
@@ -229,7 +223,7 @@ def _with_scan(tools: Equipment, attendant: Attendant, job: ScanJob, began_s: fl
         attendant.go_on(stage)
     if scan.accepted_s < began_s:
         age = began_s - scan.accepted_s
-        raise StaleScanError(f"the scan was received {age:.1f} s before the registration began: scan again", age_s=age)
+        raise StaleScanError(f"the scan's transfer began {age:.1f} s before the registration: scan again", age_s=age)
     if job.scan_sha256 and job.scan_sha256 != scan.sha256:
         raise OtherScanError("the scan is not the one that was announced", expected=job.scan_sha256, found=scan.sha256)
     return attrs.evolve(job, scan=scan.source, scan_sha256=scan.sha256)

@@ -46,11 +46,6 @@ def camera_frame(message: ToolPoseArray, stamp_s: float) -> CameraFrame | None:
     return CameraFrame(message.frame_number, stamp_s, tools)
 
 
-def time_message(nanoseconds: int) -> Time:
-    """A stamp."""
-    return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
-
-
 def verdict_message(verdict: Verdict, plan: PlanReference, stamp: Time, limits: AcceptanceConfig) -> RegistrationResult:
     """A registration or a check that was judged."""
     registration, scanned = verdict.standing.registration, verdict.standing.examined.scanned

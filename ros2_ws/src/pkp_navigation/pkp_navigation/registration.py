@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pkp_lifecycle import names
-from pkp_lifecycle.node import KEPT, LATEST, PkpNode
+from pkp_lifecycle.node import KEPT, PkpNode
 from pkp_lifecycle.node import main as run
 from pkp_lifecycle.polled import Polled, unspun
 from pkp_lifecycle.worker import CancelledError, RefusedError, warm
@@ -138,7 +138,7 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
         self._result = self.create_publisher(RegistrationResult, names.REGISTRATION, KEPT)
         self._tree = self.create_publisher(TFMessage, "/tf_static", KEPT)
         heard = (
-            (CtReference, names.RECEIVED, self._on_received, LATEST),
+            (CtReference, names.RECEIVED, self._on_received, KEPT),  # a node that was restarted must know the last one too
             (CtReference, names.CT, self._on_ct, KEPT),
         )
         self._heard = [self.create_subscription(*entry) for entry in heard]
@@ -190,7 +190,7 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
         frames = Frames(self.get_name(), self._on_tools)
         try:
             verdict = self._worked_out(goal, attendant)
-            stamp = messages.time_message(self._stamp_ns(verdict.touch.stamp_s))
+            stamp = self.stamp_of(verdict.touch.stamp_s)
             result.registration = messages.verdict_message(verdict, goal.plan, stamp, limits)
             result.error_code, result.error_msg = result.registration.error_code, result.registration.error_msg
             if verdict.accepted and goal.purpose == goal.REGISTER:
@@ -229,9 +229,6 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
         planned, method = (ct.source, ct.ct_sha256), goal.method or PLATE
         job = ScanJob(goal.scan, goal.scan_sha256, goal.plan.case_path, plan, *planned, self.config.plate, beads, method)
         return register(self._tools, attendant, job, attendant.began_s)
-
-    def _stamp_ns(self, monotonic_s: float) -> int:
-        return self.get_clock().now().nanoseconds - int((time.monotonic() - monotonic_s) * 1e9)
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ import queue
 import threading
 from pathlib import Path
 
+from builtin_interfaces.msg import Time
 from pkp_lifecycle import names
 from pkp_lifecycle.node import KEPT, PkpNode
 from pkp_lifecycle.node import main as run
@@ -89,7 +90,7 @@ class CtIngest(PkpNode[CtIngestConfig]):
                 self._refused(error)
                 continue
             self.get_logger().info(f"received {series.name}: {series.instances} instances, CT {facts.ct_sha256[:12]}")
-            self._received.publish(self._reference(facts))
+            self._received.publish(self._reference(facts, self.stamp_of(series.accepted_s)))
 
     def _refused(self, error: PkpError) -> None:
         code = str(error.data.get("refused_code", error.code))
@@ -100,10 +101,10 @@ class CtIngest(PkpNode[CtIngestConfig]):
         self.get_logger().warning(f"scan refused: {code} (no. {self._refusals[code]}): {error.message}{where}")
 
     def _fill(self, facts: CtFacts, result: IngestCt.Result) -> None:
-        result.ct = self._reference(facts)
+        result.ct = self._reference(facts, self.stamp())
         self._ct.publish(result.ct)
 
-    def _reference(self, facts: CtFacts) -> CtReference:
+    def _reference(self, facts: CtFacts, stamp: Time) -> CtReference:
         ct = CtReference(
             source=facts.source,
             ct_sha256=facts.ct_sha256,
@@ -111,7 +112,7 @@ class CtIngest(PkpNode[CtIngestConfig]):
             spacing=list(facts.spacing),
             warnings=list(facts.warnings),
         )
-        ct.header.stamp, ct.header.frame_id = self.stamp(), "ct_lps"
+        ct.header.stamp, ct.header.frame_id = stamp, "ct_lps"
         return ct
 
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import threading
+import time
 from io import BytesIO
 from pathlib import Path
 
@@ -63,12 +64,14 @@ class Series:
 
     Args:
         folder: holds nothing else. name: hash of the series UID, which itself is not said.
+        accepted_s: when its association was accepted, on the host's monotonic clock.
     """
 
     folder: Path
     name: str
     instances: int
     size_bytes: int
+    accepted_s: float
 
 
 class Store:
@@ -124,7 +127,7 @@ class Reception:
     """What one association has brought so far."""
 
     def __init__(self, store: Store, folder: Path) -> None:
-        self._store, self.folder = store, folder
+        self._store, self.folder, self._accepted_s = store, folder, time.monotonic()
         self._digests: dict[str, bytes] = {}
         self._series: str | None = None
         self._bytes = 0
@@ -197,7 +200,7 @@ class Reception:
             self.folder.rmdir()
             return None
         name = hashlib.sha256(self._series.encode()).hexdigest()[:16]
-        return Series(self._store.settle(self, self._store.root / name), name, self.instances, self._bytes)
+        return Series(self._store.settle(self, self._store.root / name), name, self.instances, self._bytes, self._accepted_s)
 
     def aborted(self) -> PkpError | None:
         """The association ended otherwise: nothing of it counts, what came is kept apart; None where nothing came."""

@@ -91,6 +91,7 @@ class Operator:
         self._phase = Newest(self._loop, msg.ProcedurePhase, names.PHASE, KEPT)
         self._safety = Newest(self._loop, msg.SafetyState, names.SAFETY, KEPT)
         self._verification = Newest(self._loop, msg.VerificationState, names.VERIFICATION)
+        self._received = Newest(self._loop, msg.CtReference, names.RECEIVED, KEPT)
         self._injector = Newest(self._loop, msg.InjectorState, names.INJECTOR)
         self._switch = node.create_publisher(msg.HoldToRun, names.HOLD_TO_RUN, 10)
         self._pressed = msg.HoldToRun(operator_id=identity)
@@ -235,6 +236,15 @@ class Operator:
                 error.message += f" (entry {seen.entry_error * 1e3:.2f} mm, target {seen.target_error * 1e3:.2f} mm)"
             raise
         return accepted[-1]
+
+    def until_read(self, since_s: float, timeout_s: float) -> None:
+        """Until a scan whose transfer began since then (ROS time) was read, or time is over: nobody tells of a refused one."""
+
+        def read() -> bool:
+            seen = self._received()
+            return seen is not None and _seconds(seen.header.stamp) >= since_s
+
+        self._spin(timeout_s, lambda: read() or self._stopped())
 
     def until_still(self, timeout_s: float, seconds: float = 1.5, within_mm: float = 0.15) -> None:
         """Until the patient reference has moved by less than this for a while: the breath is held."""

@@ -19,7 +19,7 @@ from pkp_simulation.recovery import OnlyOutError, Recovery
 from planning_core.errors import PkpError
 
 PLAN_S, REGISTER_S, APPROACH_S, VERIFY_S, INJECT_S = 600.0, 300.0, 90.0, 30.0, 600.0
-NODES_S, RELEASED_S = 30.0, 10.0
+NODES_S, RELEASED_S, READ_S = 30.0, 10.0, 60.0
 SCAN_STAGE, CHECK_STAGE = "waiting for the scan", "touch the check point"
 """Stages of the Register action at which a person has to do something."""
 
@@ -82,11 +82,16 @@ class SideDone:
 
 @attrs.define
 class Done:
-    """What is known so far; filled as the procedure goes on, so that a stop leaves what there was."""
+    """What is known so far; filled as the procedure goes on, so that a stop leaves what there was.
+
+    Args:
+        scanned_s: when a turn of the C-arm was last asked for, ROS time.
+    """
 
     plan: msg.PlanReference = attrs.field(factory=msg.PlanReference)
     verdict: str = ""
     registration: msg.RegistrationResult | None = None
+    scanned_s: float | None = None
     sides: list[SideDone] = attrs.field(factory=list)
     reported: bool = False
     stops: list[PkpError] = attrs.field(factory=list)
@@ -181,6 +186,7 @@ def register(operator: Operator, hands: Hands, done: Done) -> None:
             return
         stages.append(feedback.stage)
         if feedback.stage == SCAN_STAGE:
+            done.scanned_s = operator.now_s()
             hands.scan()
         elif feedback.stage == CHECK_STAGE:
             hands.touch_check_point(True)
@@ -188,6 +194,8 @@ def register(operator: Operator, hands: Hands, done: Done) -> None:
     operator.go_to(Phase.REGISTER)
     done.registration = None
     hands.scan_over()
+    if done.scanned_s is not None:  # it is refused by a registration that begins before it was heard
+        operator.until_read(done.scanned_s, READ_S)
     hands.hold_breath(True)
     try:
         operator.until_still(VERIFY_S)
