@@ -1,5 +1,6 @@
 import copy
 import queue
+import shutil
 import socket
 import struct
 import time
@@ -262,6 +263,32 @@ def test_a_disk_that_is_nearly_full_is_left_alone(listening, instances):
     refusal = here.refusal()
     assert (refusal.code, refusal.what, refusal.limit_mb) == ("no_room", "disk", 1e12)
     assert list(here.root.rglob("*.dcm")) == []
+
+
+def test_there_is_room_again_once_the_received_folder_was_cleared(listening, instances):
+    size = sum(len(i.PixelData) for i in instances)
+    here = listening(most_kept_mb=3 * size / 1e6)
+    for _ in range(2):
+        push(here.port, instances)
+    kept = [here.series(), here.refusal()]
+    assert kept[1].what == "kept"
+    for place in here.root.iterdir():
+        shutil.rmtree(place)  # with the folder of what is under way
+    assert push(here.port, instances) == [0] * len(instances)
+    assert here.series().instances == len(instances)
+
+
+def test_an_association_that_nothing_can_be_kept_of_is_told_of_and_aborted(listening, instances):
+    here = listening()
+    (here.root / "under-way").rmdir()
+    (here.root / "under-way").touch()  # as on a disk that does not let a folder be made
+    for _ in range(3):  # more than may be open at one time
+        association = call(here.port)
+        refusal = here.refusal()
+        assert (refusal.code, refusal.what) == ("no_room", "disk")
+        association.join(DEADLINE_S)
+        assert association.is_aborted
+    assert here.arrived.empty()
 
 
 def pour(line):

@@ -153,8 +153,14 @@ class DicomReceiver:
 
     def _accepted(self, event: Any) -> None:
         event.assoc.dul.socket.socket.left = int(self._config.most_mb * MB * OVERHEAD) + STRANGERS_BYTES
+        try:
+            reception = self._store.begin()
+        except (PkpError, OSError) as error:
+            self._refused(error if isinstance(error, PkpError) else _no_room(error))
+            event.assoc.abort()
+            return
         with self._lock:
-            self._open[event.assoc] = self._store.begin()
+            self._open[event.assoc] = reception
             self._waiting = [t for t in self._waiting if t.is_alive()]
             self._waiting.append(threading.Thread(target=self._settle, args=(event.assoc,), daemon=True))
             self._waiting[-1].start()
@@ -190,4 +196,8 @@ class DicomReceiver:
         except PkpError as error:
             self._refused(error)
         except OSError as error:
-            self._refused(NoRoomError(f"a series cannot be kept: {error.strerror}", what="disk", free_mb=0.0, limit_mb=0.0))
+            self._refused(_no_room(error))
+
+
+def _no_room(error: OSError) -> NoRoomError:
+    return NoRoomError(f"a series cannot be kept: {error.strerror}", what="disk", free_mb=0.0, limit_mb=0.0)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
+import stat
 import threading
 import time
 from io import BytesIO
@@ -82,7 +84,7 @@ class Store:
         self._lock = threading.Lock()
         for name in (UNDER_WAY, KEPT_APART):
             (root / name).mkdir(parents=True, exist_ok=True)
-        self._kept = sum(p.stat().st_size for p in root.rglob("*") if p.is_file() and not p.is_symlink())
+        self._kept = _bytes_below(root)
         self._count = 0
 
     def begin(self) -> Reception:
@@ -106,7 +108,10 @@ class Store:
                     free_mb=free,
                     limit_mb=self.config.free_mb,
                 )
-            if self._kept + size > self.config.most_kept_mb * MB:
+            most = self.config.most_kept_mb * MB
+            if self._kept + size > most:
+                self._kept = _bytes_below(self.root)  # somebody may have cleared it
+            if self._kept + size > most:
                 raise NoRoomError(
                     f"{self._kept / MB:.0f} MB are kept, at most {self.config.most_kept_mb:g} MB: clear the received folder",
                     what="kept",
@@ -219,12 +224,23 @@ class Reception:
         return why
 
 
+def _bytes_below(root: Path) -> int:
+    """The size of all files there; what is moved or removed meanwhile may be passed over."""
+    size = 0
+    for folder, _, names in os.walk(root):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                found = os.lstat(os.path.join(folder, name))
+                size += found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return size
+
+
 def _new_folder(parent: Path, name: str) -> Path:
     """A folder that was not there: the name, or the name with a number."""
     for number in range(1, 100_000):
         place = parent / (name if number == 1 else f"{name}-{number}")
         try:
-            place.mkdir()
+            place.mkdir(parents=True)  # the received folder may have been cleared meanwhile
         except FileExistsError:
             continue
         return place
