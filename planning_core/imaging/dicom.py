@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 import warnings
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from planning_core.geometry.arrays import FloatArray
 from planning_core.geometry.grid import Grid
@@ -37,7 +38,7 @@ from planning_core.imaging.refusals import (
 )
 from planning_core.imaging.volume import CtVolume, DicomSource
 
-ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
+CT, ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1"
 # what pydicom raises on damaged input, beside its own error
 DAMAGED = (
     InvalidDicomError,
@@ -50,6 +51,8 @@ DAMAGED = (
     RuntimeError,
     EOFError,
     IndexError,
+    struct.error,
+    BytesLengthException,
 )
 
 
@@ -128,10 +131,15 @@ def _headers(path: Path, config: ImagingConfig) -> list[tuple[Path, Dataset]]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=None)
-        except DAMAGED:
-            continue
+        except InvalidDicomError:
+            continue  # something else that lies beside the slices
+        except DAMAGED as error:
+            # passed over, the first or the last slice would be missed by nobody
+            raise UnreadableFileError(f"a DICOM file cannot be read: {type(error).__name__}", reason="damaged") from error
         if "SOPClassUID" in header and "Rows" in header:
             found.append((file, header))
+        elif header.file_meta.get("MediaStorageSOPClassUID") in (CT, ENHANCED_CT):
+            raise UnreadableFileError("the header of a CT slice is cut off", reason="cut off")
     if not found:
         raise UnreadableFileError(f"no DICOM image among {len(files)} file(s)", reason="no DICOM image")
     return found

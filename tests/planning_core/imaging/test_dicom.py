@@ -138,6 +138,35 @@ def test_truncated_pixels_end_in_a_named_error(series):
         load_ct(series)
 
 
+def cut(file, at):
+    file.write_bytes(file.read_bytes()[:at])
+
+
+@pytest.mark.parametrize("number", [0, 6, 13])
+def test_a_slice_cut_in_the_length_of_its_pixels_is_refused_wherever_it_lies(series, number):
+    file = sorted(series.iterdir())[number]
+    cut(file, file.read_bytes().index(b"\xe0\x7f\x10\x00OW") + 10)
+    with pytest.raises(refusals.UnreadableFileError, match="cannot be read"):
+        load_ct(series)
+
+
+@pytest.mark.parametrize("number", [0, 6, 13])
+def test_a_slice_cut_before_its_rows_is_not_passed_over(series, number):
+    file = sorted(series.iterdir())[number]
+    cut(file, file.read_bytes().index(b"\x28\x00\x10\x00US"))
+    with pytest.raises(refusals.UnreadableFileError, match="cut off"):
+        load_ct(series)
+
+
+def test_a_number_of_too_few_bytes_is_refused(series):
+    file = sorted(series.iterdir())[6]
+    whole = file.read_bytes()
+    at = whole.index(b"\x28\x00\x10\x00US") + 6
+    file.write_bytes(whole[:at] + b"\x01\x00\x07" + whole[at + 4 :])
+    with pytest.raises(refusals.UnreadableFileError):
+        load_ct(series)
+
+
 def test_no_name_of_the_patient_is_in_what_comes_out(series):
     ct = load_ct(series)
     assert "Synthetic" not in f"{ct.source} {ct.warnings} {ct.sha256}"

@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("pynetdicom")
 
+from pkp_planning import received
 from pkp_planning.dicom_peers import Peer, ReceptionConfig
 from pkp_planning.dicom_receiver import DicomReceiver
 from pkp_planning.received import Store
@@ -142,24 +143,49 @@ def test_only_ct_and_only_uncompressed_is_taken(listening, instances):
     assert here.arrived.empty()
 
 
+def send_encoded(association, instance, encoded):
+    """As ``send_c_store`` does, which would announce what the instance says, and send it whole: status."""
+    association._reactor_checkpoint.clear()
+    message = C_STORE()
+    message.MessageID, message.Priority = 1, 2
+    message.AffectedSOPClassUID, message.AffectedSOPInstanceUID = CTImageStorage, instance.SOPInstanceUID
+    message.DataSet = BytesIO(encoded)
+    association.dimse.send_msg(message, association.accepted_contexts[0].context_id)
+    _, answer = association.dimse.get_msg(block=True)
+    association._reactor_checkpoint.set()
+    return answer.Status
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("tag", "value"), [("SeriesInstanceUID", ""), ("SOPClassUID", str(MRImageStorage))])
 def test_an_instance_that_is_not_what_was_announced_is_refused(listening, instances, tag, value):
     here = listening()
     setattr(instances[0], tag, value)
     association = call(here.port)
-    association._reactor_checkpoint.clear()  # as send_c_store does, which would announce what the instance says
-    message = C_STORE()
-    message.MessageID, message.Priority = 1, 2
-    message.AffectedSOPClassUID, message.AffectedSOPInstanceUID = CTImageStorage, instances[0].SOPInstanceUID
-    message.DataSet = BytesIO(encode(instances[0], False, True))
-    association.dimse.send_msg(message, association.accepted_contexts[0].context_id)
-    _, answer = association.dimse.get_msg(block=True)
-    association._reactor_checkpoint.set()
-    assert answer.Status == 0xC000
+    assert send_encoded(association, instances[0], encode(instances[0], False, True)) == 0xC000
     association.release()
     assert here.refusal().code == "unreadable_instance"
     assert list(here.root.rglob("*.dcm")) == []
+
+
+def test_an_instance_cut_in_a_length_makes_its_series_no_whole_one(listening, instances):
+    here = listening()
+    association = call(here.port)
+    assert set(send(association, instances[:-1])) == {0}
+    encoded = encode(instances[-1], False, True)
+    assert send_encoded(association, instances[-1], encoded[: encoded.index(b"\xe0\x7f\x10\x00OW") + 10]) == 0xC000
+    association.release()
+    assert here.refusal().code == "unreadable_instance"
+    assert (here.arrived.empty(), here.final()) == (True, [])
+
+
+def test_whatever_goes_wrong_with_an_instance_is_told_of(listening, instances, monkeypatch):
+    here = listening()
+    monkeypatch.setattr(received, "_series_of", lambda *instance: 1 // 0)
+    assert push(here.port, instances[:1]) == [0xC000]
+    refusal = here.refusal()
+    assert (refusal.code, refusal.reason) == ("unreadable_instance", "ZeroDivisionError")
+    assert (here.arrived.empty(), here.final()) == (True, [])
 
 
 def test_an_abort_half_way_announces_nothing_and_keeps_what_came_apart(listening, instances):

@@ -176,6 +176,11 @@ class DicomReceiver:
             reception.add(str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID), content)
         except PkpError as error:  # told once, when the association ends
             return STATUS.get(type(error), 0xC000)
+        except Exception as error:  # whatever it was: without this instance the series is not whole
+            reception.refusal = reception.refusal or UnreadableInstanceError(
+                "an instance cannot be taken", reason=type(error).__name__
+            )
+            return STATUS[UnreadableInstanceError]
         return 0x0000
 
     def _settle(self, association: Any) -> None:
