@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
+from planning_core.geometry.arrays import FloatArray
 from planning_core.geometry.grid import Grid
 from planning_core.imaging.checks import as_hounsfield, check_grid, check_size
 from planning_core.imaging.config import ImagingConfig
@@ -17,6 +22,7 @@ from planning_core.imaging.refusals import GantryTiltError, NotThreeDimensionalE
 from planning_core.imaging.volume import CtVolume
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+MOST_VOXELS_APART = 0.5  # between the origins of a NIfTI's two forms
 DETACHABLE = (".nrrd", ".nhdr", ".mha", ".mhd")  # formats whose voxels may lie in another file
 
 
@@ -99,12 +105,14 @@ def read_ct_file(path: Path, config: ImagingConfig) -> CtVolume:
 
 
 def _check_sform(reader: sitk.ImageFileReader, name: str, config: ImagingConfig) -> None:
-    """Refuse a NIfTI whose sform is sheared or scaled otherwise than its spacing: ITK would silently use the qform instead."""
+    """Refuse a NIfTI whose sform is sheared, scaled otherwise than its spacing or lies elsewhere than its qform: ITK chooses
+    between the two without a word, and which of them is right the file does not say."""
     if not reader.HasMetaDataKey("sform_code") or int(reader.GetMetaData("sform_code")) <= 0:
         return
-    affine = np.array([reader.GetMetaData(f"srow_{axis}").split()[:3] for axis in "xyz"], dtype=float)
+    sform = np.array([reader.GetMetaData(f"srow_{axis}").split() for axis in "xyz"], dtype=float)
+    affine = sform[:, :3]
     lengths, spacing = np.linalg.norm(affine, axis=0), np.array(reader.GetSpacing()[:3])
-    if not np.isfinite(affine).all() or float(np.abs(lengths / spacing - 1).max()) > config.spacing_tolerance:
+    if not np.isfinite(sform).all() or float(np.abs(lengths / spacing - 1).max()) > config.spacing_tolerance:
         raise UnreadableFileError(
             f"{name} has an sform with voxels of {np.round(lengths, 3).tolist()} mm where its spacing is "
             f"{np.round(spacing, 3).tolist()} mm",
@@ -114,6 +122,44 @@ def _check_sform(reader: sitk.ImageFileReader, name: str, config: ImagingConfig)
     tilt = float(np.degrees(np.arcsin(min(1.0, float(np.abs(axes.T @ axes - np.eye(3)).max())))))
     if tilt > config.tilt_tolerance_deg:
         raise GantryTiltError(f"{name} has axes sheared by {tilt:.2f}°, as under a tilted gantry", tilt_deg=tilt)
+
+    if int(reader.GetMetaData("qform_code")) > 0:
+        _check_agreement(reader, axes, sform[:, 3], name, config)
+
+
+def _check_agreement(
+    reader: sitk.ImageFileReader, axes: FloatArray, origin_mm: FloatArray, name: str, config: ImagingConfig
+) -> None:
+    """Refuse a qform that lies elsewhere than the sform's axes (3, 3) and origin (3,), both in RAS."""
+    keys = ("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z")
+    b, c, d, *offset = (float(reader.GetMetaData(key)) for key in keys)
+    turn = Rotation.from_quat([b, c, d, max(0.0, 1 - b * b - c * c - d * d) ** 0.5]).as_matrix()
+    turn[:, 2] *= _qfac(Path(reader.GetFileName()), name)
+    angle = float(np.degrees(np.arccos(np.clip((axes * turn).sum(axis=0), -1, 1)).max()))
+    way = np.array(offset) - origin_mm
+    voxels = float(np.abs(turn.T @ way / reader.GetSpacing()[:3]).max())
+    if not (angle <= config.tilt_tolerance_deg and voxels <= MOST_VOXELS_APART):
+        apart = float(np.linalg.norm(way))
+        raise UnreadableFileError(
+            f"{name} has an sform and a qform whose axes differ by {angle:.1f}° and whose origins lie {apart:.1f} mm "
+            f"({voxels:.1f} voxels) apart: left could be right; export it anew",
+            reason="sform contradicts qform",
+            angle_deg=angle,
+            apart_mm=apart,
+        )
+
+
+def _qfac(path: Path, name: str) -> int:
+    """-1 where a NIfTI's qform turns its third axis round, else 1: the one number of the header that ITK does not tell."""
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            header = (gzip.GzipFile(fileobj=file) if zipped else file).read(80)
+        order = {348: "<", 0x5C010000: ">"}[struct.unpack_from("<i", header)[0]]
+        return -1 if struct.unpack_from(f"{order}f", header, 76)[0] < 0 else 1
+    except (OSError, EOFError, KeyError, zlib.error, struct.error) as error:
+        raise UnreadableFileError(f"{name} has no header of a NIfTI-1 file", reason="header") from error
 
 
 def _last(text: str) -> str:

@@ -5,12 +5,14 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from planning_core.case.exports import as_image
 from planning_core.errors import PkpError
 from planning_core.geometry import Grid
 from planning_core.imaging import refusals
 from planning_core.imaging.ingest import load_ct
+from planning_core.imaging.volume_file import read_image_file
 from tests.data import THORACIC_CT, TOTALSEG_CT, VERSE012_CT, shared_data
 
 
@@ -136,6 +138,64 @@ def test_an_sform_that_contradicts_the_spacing_is_refused(tmp_path, small_ct):
     with_srow_y(path, (0, -1.6, 0, 0))
     with pytest.raises(refusals.UnreadableFileError, match="sform"):
         load_ct(path)
+
+
+def with_forms(path, small_ct, change, codes=(1, 1)):
+    """A NIfTI whose sform, a 3×4 array in RAS, was changed; codes of qform and sform."""
+    hu, grid = small_ct
+    turn = Rotation.from_euler("xyz", [10, -20, 30], degrees=True).as_matrix()
+    sitk.WriteImage(as_image(hu, Grid(grid.shape, grid.spacing_mm, grid.origin_mm, turn)), str(path))
+    header = bytearray(path.read_bytes())
+    sform = np.array(struct.unpack_from("<12f", header, 280)).reshape(3, 4)
+    struct.pack_into("<2h", header, 252, *codes)
+    struct.pack_into("<12f", header, 280, *np.asarray(change(sform)).ravel())
+    path.write_bytes(header)
+
+
+BOTH = [(1, 1), (1, 2), (2, 1), (2, 2), (1, 4)]
+
+
+@pytest.mark.parametrize("codes", BOTH)
+@pytest.mark.parametrize(
+    ("change", "angle_deg", "apart_mm"),
+    [
+        (lambda s: s * [[-1], [1], [1]], None, None),  # left is right
+        (lambda s: s * [-1, 1, 1, 1], 180.0, 0.0),
+        (lambda s: s + [[0, 0, 0, 1.0], [0, 0, 0, 0], [0, 0, 0, 0]], 0.0, 1.0),
+        (lambda s: np.column_stack([Rotation.from_euler("z", 1, degrees=True).apply(s[:, :3].T).T, s[:, 3]]), None, 0.0),
+    ],
+)
+def test_an_sform_that_lies_elsewhere_than_the_qform_is_refused(tmp_path, small_ct, change, angle_deg, apart_mm, codes):
+    with_forms(tmp_path / "ct.nii", small_ct, change, codes)
+    with pytest.raises(refusals.UnreadableFileError, match="sform and a qform") as caught:
+        load_ct(tmp_path / "ct.nii")
+    assert caught.value.reason == "sform contradicts qform"
+    for found, meant in ((caught.value.angle_deg, angle_deg), (caught.value.apart_mm, apart_mm)):
+        assert meant is None or found == pytest.approx(meant, abs=0.1)
+
+
+@pytest.mark.parametrize("codes", BOTH)
+@pytest.mark.parametrize("turn_deg", [0.0, 0.2])
+def test_forms_that_agree_but_for_rounding_are_read(tmp_path, small_ct, turn_deg, codes):
+    little = Rotation.from_euler("y", turn_deg, degrees=True)
+    with_forms(tmp_path / "ct.nii", small_ct, lambda s: np.column_stack([little.apply(s[:, :3].T).T, s[:, 3] + 0.1]), codes)
+    np.testing.assert_array_equal(load_ct(tmp_path / "ct.nii").hu, small_ct[0])
+
+
+@pytest.mark.parametrize("codes", [(0, 1), (0, 2), (1, 0)])
+def test_one_form_alone_contradicts_nothing(tmp_path, small_ct, codes):
+    with_forms(tmp_path / "ct.nii", small_ct, lambda s: s * [-1, 1, 1, 1], codes)
+    assert load_ct(tmp_path / "ct.nii").hu.shape == small_ct[0].shape
+
+
+@pytest.mark.parametrize("turn", Rotation.create_group("O").as_matrix())
+@pytest.mark.parametrize("hand", [1, -1])
+def test_a_qform_of_any_axes_is_the_sform(tmp_path, small_ct, turn, hand):
+    hu, _ = small_ct
+    image = sitk.GetImageFromArray(hu)
+    image.SetDirection((turn * [1, 1, hand]).ravel())
+    sitk.WriteImage(image, str(tmp_path / "labels.nii"))
+    np.testing.assert_allclose(read_image_file(tmp_path / "labels.nii")[1].direction, turn * [1, 1, hand], atol=1e-5)
 
 
 @pytest.mark.parametrize("suffix", [".mhd", ".nhdr"])
