@@ -28,7 +28,7 @@ from hardware_sim.tracker.tracking_reply import TrackingFrame, binary
 
 def frame(*tools: ToolMeasurement, number: int = 7, strays=()) -> bytes:
     strays_mm = np.array(strays, dtype=float).reshape(-1, 3)
-    return binary(TrackingFrame(number, dict(enumerate(tools, 1)), strays_mm), TRANSFORMS | STRAYS)
+    return binary(TrackingFrame(number, dict(enumerate(tools, 1)), strays_mm), TRANSFORMS | STRAYS, 0)
 
 
 def seen(x: float = 1.0, rms: float = 0.1, **flags) -> ToolMeasurement:
