@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import Any
 
+import attrs
 from builtin_interfaces.msg import Time
 from pkp_lifecycle import names
 from pkp_lifecycle.units import cubic_metres
@@ -21,6 +23,10 @@ from pkp_console.room import PlanPlace
 
 WITHDRAW, CHECK = "withdraw", "check"
 FOLLOWED = ("asked", "running")
+LOOK_S = 1.0
+"""Between two looks at whether the node that took a goal is there still."""
+ENDS_S = 5.0
+"""Within so long a node ends what is called off (assumed)."""
 
 
 def reference(plan: PlanPlace) -> msg.PlanReference:
@@ -49,8 +55,19 @@ def goal_of(kind: str, facts: dict[str, Any]) -> tuple[Any, str, Any]:
     return Approach, names.APPROACH, Approach.Goal(purpose=purpose, plan=plan, side=side, epoch=epoch)
 
 
+@attrs.define(eq=False)
+class _Followed:
+    """A goal that was taken, and by which servers' identities: one that is started anew has the name, not the goal."""
+
+    handle: Any
+    name: str
+    servers: frozenset[bytes]
+    called_off_s: float = math.inf
+
+
 class Goals:
-    """One goal at a time.
+    """One goal at a time. One whose node ended without a word, or does not end what was called off, is ``lost``: nobody waits
+    for it any longer, and another one can be given.
 
     Args:
         node: that an executor spins; all answers come in its thread. timeout_s: for a node to say whether it takes the goal.
@@ -70,7 +87,8 @@ class Goals:
         }
         self._lock = threading.Lock()
         self._task: dict[str, Any] = {}
-        self._handle: Any = None
+        self._followed: _Followed | None = None
+        self._timer = node.create_timer(LOOK_S, self._look)
 
     def begin(self, kind: str, by: str, facts: dict[str, Any]) -> dict[str, Any]:
         """Give a goal; returns the task as it is then.
@@ -87,11 +105,11 @@ class Goals:
                 raise BusyTaskError(f"{self._task['kind']} is being carried out", task=self._task["kind"])
             self._task = {"kind": kind, "by": by, "state": "asked", "side": facts.get("side", ""), "began": time.time()}
             self._task |= {"stage": "", "feedback": {}, "result": {}, "error_code": "", "error_msg": ""}
-            task, self._handle = self._task, None
+            task, self._followed = self._task, None
         self._tell(task)
         answered = threading.Event()
         sent = client.send_goal_async(goal, feedback_callback=lambda heard: self._feedback(task, heard.feedback))
-        sent.add_done_callback(lambda future: self._taken(task, future, answered))
+        sent.add_done_callback(lambda future: self._taken(task, name, future, answered))
         if not answered.wait(self._timeout_s):
             sent.cancel()
             self._change(task, state="refused", error_code="no_answer", error_msg=f"{name} did not answer")
@@ -100,17 +118,19 @@ class Goals:
     def call_off(self) -> dict[str, Any]:
         """Cancel what is being followed; the node says how it ended."""
         with self._lock:
-            handle, task = self._handle, dict(self._task)
-        if handle is not None and task.get("state") == "running":
-            handle.cancel_goal_async()
+            followed, task = self._followed, dict(self._task)
+        if followed is not None and task.get("state") == "running":
+            followed.called_off_s = min(followed.called_off_s, time.monotonic())
+            followed.handle.cancel_goal_async()
         return task
 
     def destroy(self) -> None:
         """Let go."""
+        self._node.destroy_timer(self._timer)
         for client in self._clients.values():
             client.destroy()
 
-    def _taken(self, task: dict[str, Any], future: Any, answered: threading.Event) -> None:
+    def _taken(self, task: dict[str, Any], name: str, future: Any, answered: threading.Event) -> None:
         handle = future.result() if not future.cancelled() else None
         if handle is None or not handle.accepted:
             self._change(task, state="refused", error_code="rejected", error_msg="the node does not take this goal now")
@@ -118,10 +138,27 @@ class Goals:
             handle.cancel_goal_async()  # it answered after we had given up
         else:
             with self._lock:
-                self._handle = handle
+                self._followed = _Followed(handle, name, self._serving(name))
             self._change(task, state="running")
             handle.get_result_async().add_done_callback(lambda done: self._ended(task, done))
         answered.set()
+
+    def _serving(self, name: str) -> frozenset[bytes]:
+        said = self._node.get_publishers_info_by_topic(f"{name}/_action/status")
+        return frozenset(bytes(one.endpoint_gid) for one in said)
+
+    def _look(self) -> None:
+        with self._lock:
+            followed, task = self._followed, self._task
+        if followed is None or task["state"] != "running":
+            return
+        if followed.servers and followed.servers.isdisjoint(self._serving(followed.name)):
+            why = "has ended"
+        elif time.monotonic() - followed.called_off_s > ENDS_S:
+            why = "does not end what was called off"
+        else:
+            return
+        self._change(task, state="lost", error_code="lost", error_msg=f"the node that took it ({followed.name}) {why}")
 
     def _feedback(self, task: dict[str, Any], feedback: Any) -> None:
         if task["state"] in FOLLOWED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -31,6 +32,8 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 LATEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 KEPT = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 REFUSED_STATUS = 2
+LAST_S = 0.5
+"""A node that was at work when it was asked to end has so long to tell how its goals ended: that takes turns of its executor."""
 Config = TypeVar("Config", bound=BaseModel)
 
 
@@ -158,6 +161,13 @@ def _orphaned() -> bool:
     return parent is not None and os.getppid() != int(parent)
 
 
+def _spin_on(executor: Executor, seconds: float) -> None:
+    until_s = time.monotonic() + seconds
+    with contextlib.suppress(ExternalShutdownException):
+        while time.monotonic() < until_s:
+            executor.spin_once(timeout_sec=0.05)
+
+
 def main(node_class: Callable[[], PkpNode]) -> int:
     """Run one node until it is asked to end; returns the exit status."""
     asked = threading.Event()
@@ -180,7 +190,9 @@ def main(node_class: Callable[[], PkpNode]) -> int:
     except ExternalShutdownException:
         pass
     finally:
-        node.pause()
+        if node.active:
+            node.pause()
+            _spin_on(executor, LAST_S)
         executor.shutdown(timeout_sec=2.0)  # before what it waits on is destroyed
         node.end()
         node.destroy_node()
