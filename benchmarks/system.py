@@ -6,7 +6,7 @@ Every other seed treats a made-up patient (its level, fracture and anatomy from 
 cases given, or those planned once from the shared CTs. Real middleware, processes and serial protocols; simulated at the far
 end of the wire. Errors are the simulator's truth against the plan at the moment the pin goes in, registration included. A run that
 was broken off goes on with the same ``--out``: seeds that it holds are not run again. Each row says of which revision it is;
-``benchmarks/measured/system.jsonl`` holds those of the last whole run.
+``benchmarks/measured/system.jsonl`` holds what was run so far.
 
 Must reach: true tip error at entry and target median <= 0.5 mm, 95 % <= 0.8 mm, every verified one < 1 mm; registration's error
 within its predicted 95 % bound in >= 93 %; delivered within 2 % or 0.05 ml; one procedure in <= 90 s.
