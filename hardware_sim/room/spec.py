@@ -19,6 +19,8 @@ from planning_core.geometry.arrays import FloatArray
 ROOM_FILE = "room.json"
 BEAD_RING_MM = (24.0, 36.0)
 """How far beside the field, on the skin, the check bead is glued (assumed)."""
+BEAD_WITHIN_MM, BEAD_LEAST_MM = 112.0, 12.0
+"""How far from the field it may be so that it tells of the targets beside that, and how near the guides let it come (assumed)."""
 GUIDES_MM = 45.0
 """So far beside the spine guides stand on the skin."""
 
@@ -68,8 +70,11 @@ class RoomSpec(BaseModel):
             left, depth = skin_behind(hu, grid, field, up_mm)
             lows.append(np.nanmin(depth[abs(left) <= GUIDES_MM]))
         offset = bead_offset(int(rest.get("seed", 1)))
-        left, depth = skin_behind(hu, grid, field, float(offset[2]))
-        offset[1] = np.interp(offset[0], left, depth)
+        for _ in range(2):  # in a stout patient it is glued nearer to the field, so that it still tells of the target
+            left, depth = skin_behind(hu, grid, field, float(offset[2]))
+            offset[1] = np.interp(offset[0], left, depth)
+            aside = np.sqrt(max(BEAD_WITHIN_MM**2 - offset[1] ** 2, BEAD_LEAST_MM**2))
+            offset[[0, 2]] *= min(1.0, aside / float(np.hypot(offset[0], offset[2])))
         return cls(field_lps_mm=field_lps_mm, skin_mm=float(min(lows)), check_bead_lps_mm=_point(field + offset), **rest)
 
     @property

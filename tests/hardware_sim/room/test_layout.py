@@ -101,3 +101,11 @@ def test_skin_and_check_bead_come_from_the_patient() -> None:
     assert bead[1] == pytest.approx(70 - 0.002 * bead[0] ** 2, abs=2.5)
     with pytest.raises(InputError, match="not inside the patient"):
         RoomSpec.of(hu, grid, (0.0, 130.0, 50.0))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_in_a_stout_patient_the_bead_is_glued_nearer_to_the_field(seed) -> None:  # type: ignore[no-untyped-def]
+    grid = Grid((40, 150, 100), [2.0, 2.0, 2.5], [-100.0, -150.0, 0.0])
+    hu = np.where(grid.all_points()[..., 1] < 113.0, 40, -1000).astype(np.int16)
+    room = RoomSpec.of(hu, grid, (0.0, 0.0, 50.0), seed=seed, epoch_s=0.0)
+    assert np.linalg.norm(room.bead_lps_mm - [0.0, 0.0, 50.0]) < 115
