@@ -38,6 +38,7 @@ from benchmarks.xray_trials import LEVELS, Trial, drawn_inside, scores, trials, 
 from planning_core.anatomy.body import ModelError
 from planning_core.anatomy.label_file import LabelFileSegmenter
 from planning_core.anatomy.levels import USUAL_LEVELS, VertebraLevel
+from planning_core.anatomy.segmentation import SpineSegmentation
 from planning_core.trajectory.plan import PathKind
 from planning_core.trajectory.planner import NoSafePathError
 from planning_core.xray.fit import Findings, find
@@ -54,10 +55,16 @@ LOW = range(10, 18)
 """T10 to L5: below what heart and lungs hide."""
 
 
+@functools.lru_cache(maxsize=1)
+def mask_of(case: str) -> SpineSegmentation:
+    """A case's mask as it is stored; trials come case by case."""
+    return LabelFileSegmenter(shared(MASKS[case])).read()
+
+
 @functools.cache
 def raw_bone(case: str, level: VertebraLevel) -> RawBone:
-    """A vertebra of a case's mask as it is stored."""
-    return RawBone.of(LabelFileSegmenter(shared(MASKS[case])).read(), level)
+    """A vertebra of it."""
+    return RawBone.of(mask_of(case), level)
 
 
 def planned(found: Findings, trial: Trial) -> Row:

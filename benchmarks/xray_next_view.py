@@ -18,12 +18,11 @@ from typing import Any
 import attrs
 import numpy as np
 
-from benchmarks.xray import LOW, good
-from benchmarks.xray_registration import SIZE, SOURCE_TO_DETECTOR_MM, SOURCE_TO_ISOCENTRE_MM, SPACING_MM
+from benchmarks.xray import LOW, calibrated, good
+from benchmarks.xray_registration import random_view, view_at
 from benchmarks.xray_trials import LEVELS, Trial, scores, trials, usual_without
 from planning_core.xray.clicks import Clicks
 from planning_core.xray.fit import Findings, find
-from planning_core.xray.fitting.confidence import shipped
 from planning_core.xray.fitting.config import FitConfig
 from planning_core.xray.fitting.judge import axis_sd_mm, next_view
 from planning_core.xray.geometry import PinholeView
@@ -33,18 +32,11 @@ Row = dict[str, Any]
 WAYS = {"two": "two views", "asked": "and the one asked for", "random": "and a random one"}
 
 
-def view_at(primary_deg: float, secondary_deg: float) -> PinholeView:
-    """An isocentric view of the trials' C-arm."""
-    return PinholeView.isocentric(
-        primary_deg, secondary_deg, SOURCE_TO_DETECTOR_MM, SOURCE_TO_ISOCENTRE_MM, SIZE, SPACING_MM, frame="carm"
-    )
-
-
-def random_view(trial: Trial) -> PinholeView:
+def another_view(trial: Trial) -> PinholeView:
     """One drawn as the trials' random pairs are, far enough from both."""
     rng = np.random.default_rng([trial.level.verse_id, trial.number, 3])
     while True:
-        view = view_at(rng.uniform(-60, 110), rng.uniform(-20, 20))
+        view = random_view(rng)
         if all(angle_deg(view, image.view) >= LEAST_ANGLE_DEG for image in trial.images):
             return view
 
@@ -74,18 +66,21 @@ def measured(trial: Trial) -> Row | None:
     if asked is not None:
         row["angles"], row["gain"] = (asked.primary_deg, asked.secondary_deg), asked.gain
         row["asked"] = fitted(with_view(trial, view_at(*row["angles"])))[1]
-    row["random"] = fitted(with_view(trial, random_view(trial)))[1]
+    row["random"] = fitted(with_view(trial, another_view(trial)))[1]
     return row
 
 
-def flagged(row: Row, way: str, points: int) -> bool:
-    """Whether the shipped calibration or a doubt of the fit's own speaks against a result."""
-    calibration = shipped(points)
+def flagged(rows: Sequence[Row], row: Row, way: str) -> bool:
+    """Whether a doubt of the fit's own speaks against a result, or a calibration on the other patients' pairs of views."""
+    others = [other["two"] for other in rows if other["case"] != row["case"]]
+    if len({good(other) for other in others}) < 2:
+        return bool(row[way]["doubts"])
+    calibration = calibrated(others)
     return bool(row[way]["doubts"] or calibration.probability_of(np.array(row[way]["signs"])) < calibration.threshold)
 
 
-def table(rows: Sequence[Row], points: int) -> str:
-    """All lines, of those trials in which a view was asked for; flagged by the calibration that is shipped, made on pairs."""
+def table(rows: Sequence[Row]) -> str:
+    """All lines, of those trials in which a view was asked for."""
     out = [
         "| | n | Dice | HD95 mm | pedicle off, mm, median | both paths in | axes' expected sd, mm | flagged | bad caught |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -94,13 +89,13 @@ def table(rows: Sequence[Row], points: int) -> str:
     parts = {
         "orthogonal": [row for row in asked if row["orthogonal"]],
         "random": [row for row in asked if not row["orthogonal"]],
-        "flagged with two": [row for row in asked if flagged(row, "two", points)],
+        "flagged with two": [row for row in asked if flagged(rows, row, "two")],
     }
     for name, some in parts.items():
         for way, words in WAYS.items():
             if some:
                 column = {key: np.array([row[way][key] for row in some]) for key in some[0][way] if key != "signs"}
-                doubted = [flagged(row, way, points) for row in some]
+                doubted = [flagged(rows, row, way) for row in some]
                 caught = [doubt for row, doubt in zip(some, doubted, strict=True) if not good(row[way])]
                 out.append(
                     f"| {name}, {words} | {len(some)} | {column['dice'].mean():.3f} | {column['hd95_mm'].mean():.2f} | "
@@ -131,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     rows.append(row)
                     stream.write(json.dumps(row) + "\n")
                     stream.flush()
-    print(table(rows, given.points))
+    print(table(rows))
     return 0
 
 

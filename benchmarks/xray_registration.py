@@ -40,14 +40,22 @@ SOURCE_TO_DETECTOR_MM, SOURCE_TO_ISOCENTRE_MM = 1020.0, 640.0
 POINTS = 400
 
 
+def view_at(primary_deg, secondary_deg):
+    """One isocentric view in ``carm``."""
+    return PinholeView.isocentric(
+        primary_deg, secondary_deg, SOURCE_TO_DETECTOR_MM, SOURCE_TO_ISOCENTRE_MM, SIZE, SPACING_MM, frame="carm"
+    )
+
+
+def random_view(rng):
+    """One from where a C-arm stands beside a table."""
+    return view_at(rng.uniform(-60, 110), rng.uniform(-20, 20))
+
+
 def view_pair(rng, orthogonal):
     """Two views in ``carm``, a frontal and a lateral or random ones far enough apart."""
     while True:
-        angles = [(0.0, 0.0), (90.0, 0.0)] if orthogonal else [(rng.uniform(-60, 110), rng.uniform(-20, 20)) for _ in range(2)]
-        pair = [
-            PinholeView.isocentric(*one, SOURCE_TO_DETECTOR_MM, SOURCE_TO_ISOCENTRE_MM, SIZE, SPACING_MM, frame="carm")
-            for one in angles
-        ]
+        pair = [view_at(0.0, 0.0), view_at(90.0, 0.0)] if orthogonal else [random_view(rng) for _ in range(2)]
         if angle_deg(*pair) >= 20:
             return pair
 

@@ -70,11 +70,16 @@ class RoomSpec(BaseModel):
             left, depth = skin_behind(hu, grid, field, up_mm)
             lows.append(np.nanmin(depth[abs(left) <= GUIDES_MM]))
         offset = bead_offset(int(rest.get("seed", 1)))
-        for _ in range(2):  # in a stout patient it is glued nearer to the field, so that it still tells of the target
+
+        def glue() -> None:
             left, depth = skin_behind(hu, grid, field, float(offset[2]))
             offset[1] = np.interp(offset[0], left, depth)
-            aside = np.sqrt(max(BEAD_WITHIN_MM**2 - offset[1] ** 2, BEAD_LEAST_MM**2))
-            offset[[0, 2]] *= min(1.0, aside / float(np.hypot(offset[0], offset[2])))
+
+        glue()
+        share = np.sqrt(max(BEAD_WITHIN_MM**2 - offset[1] ** 2, BEAD_LEAST_MM**2)) / float(np.hypot(offset[0], offset[2]))
+        if share < 1:  # in a stout patient it is nearer to the field, so that it still tells of the target
+            offset[[0, 2]] *= share
+            glue()
         return cls(field_lps_mm=field_lps_mm, skin_mm=float(min(lows)), check_bead_lps_mm=_point(field + offset), **rest)
 
     @property

@@ -19,6 +19,7 @@ from planning_core.xray.image import XrayImage
 from planning_core.xray.overlay import ViewOverlay, overlay
 from planning_core.xray.plan import XrayPlan, next_view_record
 from planning_core.xray.planning import Rebuilt, view_in_words
+from planning_core.xray.request import letter
 
 WINDOW_PERCENT = (1.0, 99.7)
 BORDER_SHARE = 0.3
@@ -51,11 +52,6 @@ def write_report(case: Case, rebuilt: Rebuilt, plan: XrayPlan | None) -> None:
     case.write(f"{FOLDER}/overlays.json", (json.dumps(content, sort_keys=True) + "\n").encode())
     case.write("report.html", page(rebuilt, plan, drawn))
     case.write("report.png", sheet(rebuilt, plan, drawn).png())
-
-
-def letter(number: int) -> str:
-    """``a`` for the first picture."""
-    return chr(ord("a") + number)
 
 
 def state(rebuilt: Rebuilt, plan: XrayPlan | None) -> dict[str, object]:

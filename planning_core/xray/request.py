@@ -97,6 +97,11 @@ class XrayRequest:
         return cls(tuple(images), level, clicked, configuration or XrayConfiguration(), chosen)
 
 
+def letter(number: int) -> str:
+    """``a`` for the first picture."""
+    return chr(ord("a") + number)
+
+
 def read_clicks(words: Sequence[str], images: int) -> Clicks | None:
     """Clicks from words like ``a:120,88`` or ``b:left:101.5,90``.
 
@@ -121,7 +126,7 @@ def read_clicks(words: Sequence[str], images: int) -> Clicks | None:
         except ValueError:
             raise InvalidClickError(
                 f"no click: {word!r}; one writes a:ROW,COLUMN or a:left:ROW,COLUMN (body, left, right; each once; "
-                f"images a to {chr(ord('a') + images - 1)})",
+                f"images a to {letter(images - 1)})",
                 given=word,
             ) from None
         found[number][point] = place
@@ -145,7 +150,7 @@ def read_frames(words: Sequence[str], images: int) -> tuple[int | None, ...]:
         number = ord(match[1]) - ord("a") if match else images
         if match is None or number >= images or chosen[number] is not None:
             raise InvalidFrameError(
-                f"no frame: {word!r}; one writes a:NUMBER, from 0, images a to {chr(ord('a') + images - 1)}, each once",
+                f"no frame: {word!r}; one writes a:NUMBER, from 0, images a to {letter(images - 1)}, each once",
                 given=word,
             )
         chosen[number] = int(match[2])
@@ -186,7 +191,7 @@ def read_together(paths: Sequence[Path], frames: Sequence[int | None] = ()) -> l
     for (n, one), (m, other) in combinations(enumerate(images), 2):
         apart = angle_deg(one.view, other.view)
         if apart < ALIKE_DEG or np.array_equal(one.pixels, other.pixels):
-            letters = [chr(ord("a") + k) for k in (n, m)]
+            letters = [letter(k) for k in (n, m)]
             raise RepeatedPictureError(
                 f"pictures {' and '.join(letters)} are {apart:.1f}° apart and show the same: give one of them",
                 pictures=letters,

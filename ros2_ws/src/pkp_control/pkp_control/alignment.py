@@ -113,10 +113,8 @@ class Verifier:
         replayed = tool.frame_number == self._frame_number or (older and stamp_s <= self._stamp_s)
         if replayed or now_s - stamp_s > config.fresh_s:
             return None
-        if older:  # a tracker that lost its link or its power counts anew: nothing goes on across that
-            self._revoke()
-            self._frames.clear()
-        if self._frames and not 0 < stamp_s - self._frames[-1].stamp_s <= config.fresh_s:
+        gap = bool(self._frames) and not 0 < stamp_s - self._frames[-1].stamp_s <= config.fresh_s
+        if older or gap:  # nothing goes on across a gap, nor across a tracker that counts anew after its link or power was lost
             self._revoke()
             self._frames.clear()
         self._frame_number, self._stamp_s = tool.frame_number, stamp_s

@@ -6,7 +6,6 @@ import threading
 import time
 from typing import Literal
 
-from builtin_interfaces.msg import Time
 from pkp_lifecycle import names
 from pkp_lifecycle.node import KEPT, PkpNode
 from pkp_lifecycle.node import main as run
@@ -93,7 +92,7 @@ class Tracker(PkpNode[TrackerNodeConfig]):
             if stop.is_set():
                 return
             if reading.frame_number is not None and reading.acquired_monotonic_s is not None:
-                array, tree = reading_messages(reading, self._stamp_of(reading.acquired_monotonic_s))
+                array, tree = reading_messages(reading, self.stamp_of(reading.acquired_monotonic_s))
                 self._tools.publish(array)
                 if tree.transforms:
                     self._tree.publish(tree)
@@ -119,11 +118,6 @@ class Tracker(PkpNode[TrackerNodeConfig]):
         for tool in self._driver.latched():
             self.get_logger().info(f"{tool}: acknowledged with stop {safety.epoch}")
             self._driver.acknowledge(tool)
-
-    def _stamp_of(self, monotonic_s: float) -> Time:
-        """What the node's clock showed at a monotonic time."""
-        nanoseconds = self.get_clock().now().nanoseconds - int((time.monotonic() - monotonic_s) * 1e9)
-        return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
 
 
 def _check(tool: ToolConfig) -> None:
