@@ -19,6 +19,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,11 @@ def procedure(seed: int, case: Path | None, folder: Path) -> dict[str, Any]:
     """One run of the command; its JSON object, with its faults whatever they were."""
     command = [str(ROOT / "pkp"), "up", "--sim", "--auto", "--seed", str(seed), "--json", "--run-folder", str(folder)]
     command += [] if case is None else ["--case", str(case)]
+    began = time.monotonic()
     run = subprocess.run(command, capture_output=True, text=True, timeout=900)
+    wall_s = round(time.monotonic() - began, 2)
     lines = run.stdout.strip().splitlines()
-    about = {"seed": seed, "revision": revision(), "case": "made up" if case is None else case.name}
+    about = {"seed": seed, "revision": revision(), "case": "made up" if case is None else case.name, "wall_seconds": wall_s}
     if not lines:
         return {**about, "verified": False, "faults": [{"code": "no_output", "message": run.stderr[-400:]}], "sides": {}}
     facts = json.loads(lines[-1])
@@ -105,9 +108,11 @@ def table(runs: list[dict[str, Any]]) -> Table:
         made.add_row("delivered within 2 % or 0.05 ml", f"{(np.abs(off) <= allowed).mean():.1%}", "100 %")
         made.add_row("volume error, median / largest", f"{np.median(np.abs(off)):.3f} / {np.abs(off).max():.3f} ml", "")
     for name, whose in (("real cases", True), ("made up, planning included", False)):
-        seconds = np.array([run["seconds"] for run in completed if (run["case"] != "made up") is whose])
-        if len(seconds):
-            made.add_row(f"{name}, median / longest", f"{np.median(seconds):.0f} / {seconds.max():.0f} s", f"<= {SECONDS:.0f}")
+        for key, what in (("seconds", "the procedure"), ("wall_seconds", "the whole command")):
+            seconds = np.array([run[key] for run in completed if key in run and (run["case"] != "made up") is whose])
+            if len(seconds):
+                took = f"{np.median(seconds):.0f} / {np.percentile(seconds, 95):.0f} / {seconds.max():.0f} s"
+                made.add_row(f"{name}: {what}, median / 95 % / longest", took, f"<= {SECONDS:.0f}")
     return made
 
 

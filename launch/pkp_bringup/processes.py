@@ -39,15 +39,18 @@ class Child:
         """The end of its log."""
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
-    def end(self) -> None:
-        """Ask it to end; kill it if it does not."""
+    def ask_to_end(self) -> None:
+        """Return at once, so that several end at the same time."""
         if self.running:
             self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(END_S)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-        self.process.wait()
+
+    def wait_for_end(self) -> None:
+        """Kill it if it does not end as asked."""
+        try:
+            self.process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 def start(spec: NodeSpec, run_folder: Path, environment: dict[str, str]) -> Child:

@@ -77,14 +77,17 @@ class Room:
                 self._say(f"{child.spec.name} ended with status {child.process.returncode}; {child.log}")
 
     def end(self) -> None:
-        """In reverse order; each by its own id, whatever it answers."""
+        """Put to rest in reverse order, whatever they answer; then each is ended by its own id, all at the same time."""
         for child in reversed(self.children):
             if child.running and child.spec.lifecycle:
                 with contextlib.suppress(PkpError):
                     if self.clients.state(child.spec.name, 2.0) == "active":
                         self.clients.change(child.spec.name, DEACTIVATE, 5.0)
                     self.clients.change(child.spec.name, CLEANUP, 5.0)
-            child.end()
+        for child in reversed(self.children):
+            child.ask_to_end()
+        for child in reversed(self.children):
+            child.wait_for_end()
         (self._folder / UP).unlink(missing_ok=True)
 
     def _alive(self, name: str) -> bool:

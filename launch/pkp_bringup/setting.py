@@ -19,7 +19,7 @@ from pkp_bringup.nodes import SimulatedRoom
 from planning_core.errors import PkpError
 from planning_core.imaging.ingest import load_ct
 
-INJECTOR_SPEED = 5.0
+INJECTOR_SPEED = 10.0
 """Device seconds in a second in an automatic procedure; its volume is right up to 20 (docs/devices/injector.md)."""
 
 

@@ -86,7 +86,7 @@ def _in(kind: Any, tree: Any, arrays: Mapping[str, np.ndarray]) -> Any:
         vertices, faces = (arrays[part["array"]].reshape(part["shape"]) for part in tree)
         return trimesh.Trimesh(vertices, faces, process=False)
     if attrs.has(kind):
-        hints = get_type_hints(kind)
+        hints = get_type_hints(kind, localns={"trimesh": trimesh})  # some name it for the type checker alone
         return kind(**{field.name: _in(hints[field.name], tree[field.name], arrays) for field in attrs.fields(kind)})
     if issubclass(kind, Enum):
         return kind(tree)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import attrs
-import trimesh
 
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.vertebra import Heights
 from planning_core.geometry import DistanceField
+
+if TYPE_CHECKING:
+    import trimesh  # a third of a second in every node that opens a plan
 
 
 class Verdict(Enum):
