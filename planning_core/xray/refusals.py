@@ -84,7 +84,7 @@ class EmptyImageError(XrayError):
 
 
 class AmbiguousFrameError(AmbiguousError):
-    """Several frames and none chosen. Carries ``frames``."""
+    """Several frames and none chosen. Carries ``frames`` of one file, or ``runs``: frames by the letters of several."""
 
     code = "ambiguous_frame"
 

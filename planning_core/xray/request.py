@@ -20,7 +20,7 @@ from planning_core.xray.image import DICOM_SUFFIXES, XrayImage, read_xray
 from planning_core.xray.pair import angle_deg, check_views
 from planning_core.xray.paths import CLICKED
 from planning_core.xray.plan import XrayConfiguration
-from planning_core.xray.refusals import RepeatedPictureError, XrayError
+from planning_core.xray.refusals import AmbiguousFrameError, RepeatedPictureError, XrayError
 from planning_core.xray.triangulation import PicturePoint
 
 CLICK = re.compile(r"([a-z])(?::([a-z]+))?:([^,]+),([^,]+)")
@@ -178,7 +178,15 @@ def read_together(paths: Sequence[Path], frames: Sequence[int | None] = ()) -> l
     Raises:
         XrayError, AmbiguousFrameError: see ``xray.refusals``. MixedPatientsError, MixedStudiesError: by the DICOM headers.
     """
-    images = [read_xray(path, frame) for path, frame in zip_longest(paths, frames)]
+    images, runs = [], dict[str, int]()
+    for number, (path, frame) in enumerate(zip_longest(paths, frames)):
+        try:
+            images.append(read_xray(path, frame))
+        except AmbiguousFrameError as run:
+            runs[letter(number)] = run.frames
+    if runs:
+        named = ", ".join(f"{name} ({count})" for name, count in runs.items())
+        raise AmbiguousFrameError(f"runs of several frames: {named}; choose one of each, from 0", runs=runs)
     check_views([image.view for image in images])
     said = [_said(path) for path in paths]
     who, when = (max(len({of[tag] for of in said if tag in of}) for tag in tags) for tags in (WHO, WHEN))

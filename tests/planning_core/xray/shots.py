@@ -1,6 +1,7 @@
 """Pictures of a shape at a known place as XA files, flat shadows in a soft trunk: for what comes before and after the fit."""
 
 import numpy as np
+import pydicom
 from skimage.draw import polygon
 
 from hardware_sim.carm.xray_dicom import write_xa
@@ -27,3 +28,14 @@ def write_shots(folder, views, shape, seed=0):
         paths.append(folder / f"shot_{n}.dcm")
         write_xa(shot(view, shape, seed + n), paths[-1], seed)
     return paths
+
+
+def make_run(path):
+    """The file's picture, in 8 bits, becomes frame 1 of two; frame 0 is darker."""
+    header = pydicom.dcmread(path)
+    one = header.pixel_array.astype(float)
+    one = (255 * (one - one.min()) / np.ptp(one)).astype(np.uint8)
+    header.NumberOfFrames, header.PixelData = 2, np.stack([one // 2, one]).tobytes()
+    header.BitsAllocated = header.BitsStored = 8
+    header.HighBit = 7
+    header.save_as(path)

@@ -21,7 +21,7 @@ from planning_core.xray.paths import plan_on_reconstruction
 from planning_core.xray.picture import write_xray
 from planning_core.xray.plan import XrayPlan
 from tests.planning_core.xray.rebuilding import clicks_on, rebuilt, views
-from tests.planning_core.xray.shots import shot, write_shots
+from tests.planning_core.xray.shots import make_run, shot, write_shots
 
 FOUND = rebuilt(place=(0.0, 0.0, 0.0))
 PAIR = views()
@@ -255,20 +255,17 @@ def test_pictures_that_do_not_say_which_side_is_left_need_the_pedicles_clicked(s
 
 
 def test_one_of_several_frames_can_be_chosen(shots, fitted, tmp_path, capsys):
-    header = pydicom.dcmread(shots[1])
-    one = header.pixel_array
-    header.NumberOfFrames, header.PixelData = 3, np.stack([one // 2, one // 3, one]).astype(np.uint16).tobytes()
-    header.save_as(shots[1])
+    make_run(shots[1])
     case = tmp_path / "case"
     status, answer = run(capsys, shots, "--level", "L1", out=case)
-    assert (status, answer["code"]) == (3, "ambiguous_frame")
+    assert (status, answer["code"], answer["runs"]) == (3, "ambiguous_frame", {"b": 2})
     status, answer = run(capsys, shots, "--level", "L1", "--frame", "b:9", out=case)
     assert (status, answer["code"]) == (2, "unreadable_xray")
     status, answer = run(capsys, shots, "--level", "L1", "--frame", "b:x", out=case)
     assert (status, answer["code"]) == (2, "invalid_frame")
-    status, answer = run(capsys, shots, "--level", "L1", "--frame", "b:2", out=case)
+    status, answer = run(capsys, shots, "--level", "L1", "--frame", "b:1", out=case)
     assert status == 0
-    assert answer["views"][1]["source"] == "DICOM XA frame 2"
+    assert answer["views"][1]["source"] == "DICOM XA frame 1"
 
 
 def test_a_folder_never_holds_two_sets_of_pictures(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.page import LONG_MS, with_pins
 from tests.planning_core.xray.rebuilding import clicks_on, rebuilt, views
-from tests.planning_core.xray.shots import write_shots
+from tests.planning_core.xray.shots import make_run, write_shots
 from tests.ros2.pkp_console.browser import opened_browser, signed_in
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -39,6 +39,25 @@ def address(cases):
     finally:
         child.terminate()
         child.wait(20)
+
+
+def test_choosing_a_frame_of_a_run(address, tmp_path, pictures):
+    shots = write_shots(tmp_path, PAIR, FOUND.shape)
+    make_run(shots[1])
+    with opened_browser() as browser:
+        page = signed_in(browser, address, "operator")
+        page.wait_for_selector(".drop")
+        page.set_input_files("input[accept]", shots)
+        page.wait_for_selector(".run img", timeout=LONG_MS)
+        assert "frame 1 of 0–1" in page.locator(".run figcaption").inner_text()
+        with page.expect_response("**/frames/b/0"):
+            page.locator(".run input").focus()
+            page.keyboard.press("ArrowLeft")
+        page.wait_for_function("document.querySelector('.run img').naturalWidth == 288")
+        page.screenshot(path=pictures / "xray_0_run.png")
+        page.click(".runs button")
+        page.wait_for_selector(".job.done a[href*=xray]", timeout=LONG_MS)
+        assert page.failures == []
 
 
 def test_pointing_planning_and_comparing(cases, address, tmp_path, pictures, monkeypatch):

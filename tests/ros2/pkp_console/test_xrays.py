@@ -9,7 +9,7 @@ from PIL import Image
 
 from planning_core.command import main as command
 from tests.planning_core.xray.rebuilding import clicks_on, rebuilt, views
-from tests.planning_core.xray.shots import write_shots
+from tests.planning_core.xray.shots import make_run, write_shots
 from tests.ros2.pkp_console.test_imports import begin, ended, put
 
 FOUND = rebuilt(place=(0.0, 0.0, 0.0))
@@ -106,6 +106,35 @@ def test_pictures_that_do_not_go_together_are_refused_by_name_and_leave_no_case(
         job = imported(hand, contents)
         assert (job["state"], job["refusal"]["code"]) == ("refused", code)
     assert len(hand.get("/cases").json()) == before
+
+
+def test_a_frame_of_a_run_is_looked_at_and_chosen(roomy, tmp_path, fitted):
+    from pkp_console.xray_work import XrayPlanJob, plan_xrays
+
+    places = write_shots(tmp_path, PAIR, FOUND.shape)
+    make_run(places[1])
+    hand = roomy.hand("planner")
+    place = begin(hand, "xray")
+    for n, path in enumerate(places):
+        assert put(hand, place, path.read_bytes(), n + 1).status_code == 200
+    refusal = ended(hand, place)["refusal"]
+    assert (refusal["code"], refusal["runs"]) == ("ambiguous_frame", {"b": 2})
+
+    answer = hand.get(f"{place}/frames/b/1")
+    assert answer.headers["content-type"] == "image/png"
+    assert np.asarray(Image.open(io.BytesIO(answer.content))).shape[:2] == (288, 288)
+    assert hand.get(f"{place}/frames/b/2").json()["refused_code"] == "unreadable_xray"
+    assert hand.get(f"{place}/frames/c/0").status_code == 404
+    assert roomy.hand("viewer").get(f"{place}/frames/b/1").status_code == 403
+    assert hand.post(f"{place}/finish", {"frames": {"b": -1}}).status_code == 422
+
+    case = ended(hand, place, frames={"b": 1})["result"]
+    assert hand.get(f"/cases/{case}/xrays").json()["pictures"][1]["source"] == "DICOM XA frame 1"
+    assert list(roomy.desk.uploads.iterdir()) == []
+    path = roomy.desk.store.case(case).path
+    words = tuple(f"{n}:{r:.1f},{c:.1f}" for n, ((r, c), *_) in zip("ab", clicks_on(FOUND, PAIR).pixels, strict=True))
+    plan_xrays(XrayPlanJob(str(path), "L1", words, "planner"), lambda stage: None)
+    assert hand.get(f"/cases/{case}/xrays").json()["plan"]["level"] == "L1"
 
 
 def test_planning_checks_what_is_asked(roomy, shots, case_id):

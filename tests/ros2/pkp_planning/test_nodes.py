@@ -218,7 +218,7 @@ def test_x_rays_are_rebuilt_planned_on_or_refused_by_name(start, ros, tmp_path):
     from planning_core.xray.plan import XrayPlan
     from tests.planning_core.xray.patient_shots import write_patient_shots
     from tests.planning_core.xray.rebuilding import rebuilt, views
-    from tests.planning_core.xray.shots import write_shots
+    from tests.planning_core.xray.shots import make_run, write_shots
 
     node, _ = ros
     found, plans = rebuilt(place=(0.0, 0.0, 0.0)), []
@@ -232,6 +232,11 @@ def test_x_rays_are_rebuilt_planned_on_or_refused_by_name(start, ros, tmp_path):
     result = do(room, node, Reconstruct, names.RECONSTRUCT_XRAYS, goal)
     assert result.error_code == "equal_views"
     assert "8.0° apart" in result.error_msg
+
+    make_run(equal / "shot_1.dcm")
+    assert do(room, node, Reconstruct, names.RECONSTRUCT_XRAYS, goal).error_code == "ambiguous_frame"
+    (equal / "frames.json").write_text('["b:1"]')
+    assert do(room, node, Reconstruct, names.RECONSTRUCT_XRAYS, goal).error_code == "equal_views"
 
     shots = tmp_path / "shots"
     shots.mkdir()

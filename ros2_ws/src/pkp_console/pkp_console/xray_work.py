@@ -16,6 +16,8 @@ from planning_core.case.folder import Case
 from planning_core.xray.image import XrayImage
 
 Tell = Callable[[str], None]
+Given = tuple[Path, XrayImage, int | None]
+"""A picture's file, what it shows, and which of its frames that is."""
 FOLDER = "input/xrays"
 PICTURES = XRAYS
 OVERLAYS = "xray/overlays.json"
@@ -29,11 +31,13 @@ class XrayImportJob:
 
     Args:
         folder: holds them, DICOM, as they came. root: the case store. by: who asked.
+        frames: which frame of a run, words as ``--frame`` takes them, by the pictures' order in the folder.
     """
 
     folder: str
     root: str
     by: str
+    frames: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -56,26 +60,28 @@ def import_xrays(job: XrayImportJob, tell: Tell) -> str:
     from planning_core.imaging.identity import pseudonym
     from planning_core.xray.pair import check_views
     from planning_core.xray.report import picture
-    from planning_core.xray.request import images_sha256, read_together
+    from planning_core.xray.request import images_sha256, read_frames, read_together
 
     tell("read")
-    given = sorted(p for p in Path(job.folder).iterdir() if p.is_file())
-    images = read_together(given)
+    places = uploaded(Path(job.folder))
+    frames = read_frames(job.frames, len(places))
+    given = list(zip(places, read_together(places, frames), frames, strict=True))
+    images = [image for _, image, _ in given]
     case = Case(Path(job.root) / pseudonym(images_sha256(images)))
     with case.writing():
         case.claim_xrays([image.sha256 for image in images])
         tell("view")
-        given, images = _as_before(case, given, images)
+        given = _as_before(case, given)
         kept = case.path / FOLDER
         if kept.is_dir():
             shutil.rmtree(kept)
         kept.mkdir(parents=True)
         facts: list[dict[str, Any]] = []
-        for letter, place, image in zip(LETTERS, given, images, strict=False):
+        for letter, (place, image, frame) in zip(LETTERS, given, strict=False):
             shutil.move(place, kept / f"{letter}.dcm")
             shown: Picture = picture(letter, image)
             case.write(f"view/xray_{letter}.png", shown.png())
-            words = {"source": image.source, "warnings": list(image.warnings), "sha256": image.sha256}
+            words = {"source": image.source, "warnings": list(image.warnings), "sha256": image.sha256, "frame": frame}
             facts.append({"name": letter, "size": image.view.size, **words})
         angle = check_views([image.view for image in images])
         case.write(PICTURES, json.dumps({"pictures": facts, "angle_deg": round(angle, 1)}).encode())
@@ -83,14 +89,30 @@ def import_xrays(job: XrayImportJob, tell: Tell) -> str:
     return case.path.name
 
 
-def _as_before(case: Case, given: list[Path], images: list[XrayImage]) -> tuple[list[Path], list[XrayImage]]:
-    """Files and images in the order in which the case has them already: what was clicked in picture a stays in picture a."""
+def uploaded(folder: Path) -> list[Path]:
+    """Files of an upload, picture a first."""
+    return sorted(p for p in folder.iterdir() if p.is_file())
+
+
+def show_frame(place: str, frame: int, tell: Tell) -> bytes:
+    """PNG of one frame of an uploaded picture, bone bright, to choose by.
+
+    Raises:
+        XrayError: it cannot be read, or has no such frame.
+    """
+    from planning_core.xray.image import read_xray
+    from planning_core.xray.report import picture
+
+    return picture("", read_xray(Path(place), frame)).png()
+
+
+def _as_before(case: Case, given: list[Given]) -> list[Given]:
+    """In the order in which the case has them already: what was clicked in picture a stays in picture a."""
     shown = case.path / PICTURES
     known = [picture.get("sha256") for picture in json.loads(shown.read_text())["pictures"]] if shown.is_file() else []
-    if set(known) != {image.sha256 for image in images}:
-        return given, images
-    order = sorted(range(len(images)), key=lambda n: known.index(images[n].sha256))
-    return [given[n] for n in order], [images[n] for n in order]
+    if set(known) != {image.sha256 for _, image, _ in given}:
+        return given
+    return sorted(given, key=lambda one: known.index(one[1].sha256))
 
 
 def plan_xrays(job: XrayPlanJob, tell: Tell) -> str:
@@ -105,7 +127,9 @@ def plan_xrays(job: XrayPlanJob, tell: Tell) -> str:
 
     case = Case(Path(job.case_path))
     pictures = sorted((case.path / FOLDER).glob("*.dcm"))
-    request = XrayRequest.of(pictures, VertebraLevel.parse(job.level), job.clicks)
+    shown = json.loads((case.path / PICTURES).read_text())["pictures"]
+    frames = [f"{one['name']}:{one['frame']}" for one in shown if one.get("frame") is not None]
+    request = XrayRequest.of(pictures, VertebraLevel.parse(job.level), job.clicks, frames=frames)
     plan = plan_from_xrays(request, lambda sha256: case, tell).plan
     audit.record(case.path, "planned_by", plan_hash=plan.plan_hash, by=job.by)
     return plan.plan_hash

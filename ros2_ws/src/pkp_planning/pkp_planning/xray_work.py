@@ -12,7 +12,7 @@ from planning_core.errors import InputError
 if TYPE_CHECKING:
     from planning_core.xray.request import XrayRequest
 
-CLICKS = "clicks.json"
+CLICKS, FRAMES = "clicks.json", "frames.json"
 PICTURES = (".dcm", ".dicom", ".ima", ".png", ".tif", ".tiff", ".npz", "")
 
 
@@ -26,8 +26,8 @@ def reconstruct_xrays(job: Job, tell: Tell) -> SegmentationFacts:
     """Rebuild one level from the images of a folder and plan paths through it; the sealed plan stays in the case.
 
     Args:
-        job: source is the folder, its images by name a, b, …; ``clicks.json`` beside them holds a list of words as ``--click``
-            takes them. level and case_path are needed, the rest is not for X-rays.
+        job: source is the folder, its images by name a, b, …; ``clicks.json`` and ``frames.json`` beside them hold lists of
+            words as ``--click`` and ``--frame`` take them. level and case_path are needed, the rest is not for X-rays.
 
     Returns:
         The plan's path and the hash of its file; the confidence that the model is good stands for the numbering's.
@@ -51,7 +51,7 @@ def request_of(job: Job) -> XrayRequest:
     """What the folder holds.
 
     Raises:
-        NoPicturesError: see there. InvalidClickError: of ``xray.request``. XrayLevelNotGivenError: no level.
+        NoPicturesError: see there. InvalidClickError, InvalidFrameError: of ``xray.request``. XrayLevelNotGivenError: no level.
     """
     from planning_core.anatomy.levels import VertebraLevel
     from planning_core.xray.request import XrayRequest
@@ -63,11 +63,16 @@ def request_of(job: Job) -> XrayRequest:
     pictures = sorted(p for p in folder.glob("*") if p.suffix.lower() in PICTURES and p.is_file()) if job.source else []
     if not pictures:
         raise NoPicturesError("the source is no folder with X-ray images", found=0)
-    place = folder / CLICKS
+    level = VertebraLevel.parse(job.level) if job.level else None
+    return XrayRequest.of(pictures, level, _words(folder / CLICKS), frames=_words(folder / FRAMES))
+
+
+def _words(place: Path) -> list[str]:
+    """A list of words in JSON; none where there is no such file."""
     try:
-        clicks = json.loads(place.read_text()) if place.is_file() else []
+        words = json.loads(place.read_text()) if place.is_file() else []
     except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{CLICKS} is no list of clicks", given="no JSON") from error
-    if not isinstance(clicks, list) or not all(isinstance(word, str) for word in clicks):
-        raise InputError(f"{CLICKS} is no list of clicks", given=str(type(clicks).__name__))
-    return XrayRequest.of(pictures, VertebraLevel.parse(job.level) if job.level else None, clicks)
+        raise InputError(f"{place.name} is no list of words", given="no JSON") from error
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise InputError(f"{place.name} is no list of words", given=type(words).__name__)
+    return words

@@ -8,25 +8,29 @@ import shutil
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi import Path as PathParameter
 from pkp_lifecycle.worker import run_in_process
 from pydantic import Field
 
 from pkp_console.api.people import Question
+from pkp_console.api.xrays import Letter
 from pkp_console.guard import AtDesk, Desk, Planning
 from pkp_console.jobs import Job
 from pkp_console.planners import import_in_process
 from pkp_console.refusals import BadUploadError, BusyError, NoSuchError, TooLargeError
 from pkp_console.work import ImportJob
-from pkp_console.xray_work import LETTERS, XrayImportJob, import_xrays
+from pkp_console.xray_work import LETTERS, XrayImportJob, import_xrays, show_frame, uploaded
 
 router = APIRouter(prefix="/api")
 KIND = "kind"
-TIMEOUT_S = 600.0
+TIMEOUT_S, SHOW_S = 600.0, 60.0
+AGAIN = ("ambiguous_series", "ambiguous_frame")
+"""Refusals after which the same upload may be finished again, with a choice."""
 SINGLY = ("dicom", "xray")
 """Kinds of which file after file comes."""
 Number = Annotated[int, PathParameter(ge=1, le=99_999)]
+Frame = Annotated[int, Field(ge=0, le=99_999)]
 
 
 class Begin(Question):
@@ -36,9 +40,10 @@ class Begin(Question):
 
 
 class Finish(Question):
-    """All parts are there. ``series``: which, where an earlier try found several."""
+    """All parts are there. ``series``: which, where an earlier try found several; ``frames``: which one of each X-ray run."""
 
     series: Annotated[str, Field(max_length=64, pattern=r"^[0-9.]+$")] | None = None
+    frames: dict[Letter, Frame] = Field(default_factory=dict)
 
 
 @router.post("/imports", status_code=201)
@@ -82,11 +87,13 @@ async def part(import_id: str, number: Number, request: Request, session: Planni
 
 @router.post("/imports/{import_id}/finish", status_code=202)
 def finish(import_id: str, asked: Finish, session: Planning, desk: AtDesk) -> dict[str, Any]:
-    """Read what was sent; the job's result is the case's id. After an ambiguous series it may be finished again."""
+    """Read what was sent; the job's result is the case's id. After a refusal that asks for a choice it may be
+    finished again."""
     folder = _folder(desk, import_id)
     config = desk.config
     kind = (folder / KIND).read_text()
-    xrays = XrayImportJob(str(folder / "xray"), str(desk.store.root), session.name)
+    frames = tuple(f"{letter}:{frame}" for letter, frame in asked.frames.items())
+    xrays = XrayImportJob(str(folder / "xray"), str(desk.store.root), session.name, frames)
     work = ImportJob(
         str(folder),
         kind,
@@ -99,7 +106,7 @@ def finish(import_id: str, asked: Finish, session: Planning, desk: AtDesk) -> di
 
     def after(job: Job) -> None:
         refused = job.refusal["code"] if job.refusal else None
-        if refused != "ambiguous_series":
+        if refused not in AGAIN:
             shutil.rmtree(folder, ignore_errors=True)
         if job.result is not None:
             desk.judges.forget(job.result)
@@ -111,6 +118,20 @@ def finish(import_id: str, asked: Finish, session: Planning, desk: AtDesk) -> di
         return import_in_process(work, told, cancelled, TIMEOUT_S)
 
     return desk.jobs.start("import", f"import {import_id}", session.name, do, after).shown()
+
+
+@router.get("/imports/{import_id}/frames/{letter}/{number}")
+def frame(
+    import_id: str, letter: Letter, number: Annotated[int, PathParameter(ge=0, le=99_999)], session: Planning, desk: AtDesk
+) -> Response:
+    """PNG of one frame of an uploaded X-ray run, to choose by."""
+    folder = _folder(desk, import_id) / "xray"
+    places = uploaded(folder) if folder.is_dir() else []
+    which = LETTERS.index(letter)
+    if which >= len(places):
+        raise NoSuchError("there is no such picture", kind="picture")
+    png = run_in_process(show_frame, (str(places[which]), number), lambda *_: None, lambda: False, SHOW_S)
+    return Response(png, media_type="image/png", headers={"cache-control": "private, no-store"})
 
 
 @router.delete("/imports/{import_id}")

@@ -40,6 +40,7 @@ export function casesPage(shell: Shell): () => void {
   const address = (id: string): string => `#/${xrays.has(id) ? "xray" : "case"}/${id}`;
   let sending = "";
   let pending: { id: string; job: string } | null = null;
+  let chosen: Record<string, number> = {};
   let shown = "";
 
   async function send(files: File[], known?: "xray"): Promise<void> {
@@ -48,6 +49,7 @@ export function casesPage(shell: Shell): () => void {
     const one = files.length === 1;
     const kind = known ? known : one && first.endsWith(".zip") ? "zip" : one && first.endsWith(".nii.gz") ? "nii.gz" : one && first.endsWith(".nii") ? "nii" : "dicom";
     try {
+      chosen = {};
       const { import_id } = await post<{ import_id: string }>("/imports", { kind });
       const path = `/imports/${import_id}`;
       let next = 0;
@@ -75,8 +77,8 @@ export function casesPage(shell: Shell): () => void {
     }
   }
 
-  async function finish(id: string, series?: string): Promise<void> {
-    const job = await shell.tell(post<Job>(`/imports/${id}/finish`, series ? { series } : {}));
+  async function finish(id: string, choice: { series?: string; frames?: Record<string, number> } = {}): Promise<void> {
+    const job = await shell.tell(post<Job>(`/imports/${id}/finish`, choice));
     if (job) pending = { id, job: job.id };
   }
 
@@ -98,11 +100,26 @@ export function casesPage(shell: Shell): () => void {
       h("span", { class: "num soft" }, `${job.elapsed_s.toFixed(0)} s`),
       job.refusal ? h("p", { class: "problem" }, refusal(job.refusal as Facts)) : null,
       pending?.job === job.id && series.length
-        ? h("div", { class: "row" }, series.map((s) => h("button", { type: "button", onclick: () => void finish(pending!.id, String(s.uid ?? s.number)) }, t("import.series", { n: s.number ?? "?", slices: s.slices ?? "?" }))))
+        ? h("div", { class: "row" }, series.map((s) => h("button", { type: "button", onclick: () => void finish(pending!.id, { series: String(s.uid ?? s.number) }) }, t("import.series", { n: s.number ?? "?", slices: s.slices ?? "?" }))))
         : null,
+      pending?.job === job.id && job.refusal?.runs ? runs(pending.id, job.refusal.runs as Record<string, number>) : null,
       job.state === "done" && job.kind === "import" ? h("a", { class: "button", href: address(job.result!) }, t("cases.open")) : null,
       running ? h("button", { type: "button", class: "quiet", onclick: () => void shell.tell(ask("DELETE", `/jobs/${job.id}`)) }, t("cancel")) : null,
     );
+  }
+
+  /** One frame of each run of X-rays, chosen by what it shows. */
+  function runs(id: string, counts: Record<string, number>): HTMLElement {
+    const run = ([name, count]: [string, number]): HTMLElement => {
+      chosen[name] ??= Math.floor(count / 2);
+      const address = (): string => `/api/imports/${id}/frames/${name}/${chosen[name]}`;
+      const words = (): string => t("import.frame", { name, n: chosen[name], last: count - 1 });
+      const shown = h("img", { src: address(), alt: "" });
+      const said = h("figcaption", { class: "num" }, words());
+      const slider = h("input", { type: "range", min: 0, max: count - 1, value: chosen[name], "aria-label": t("xray.picture", { name }), oninput: () => ((chosen[name] = Number(slider.value)), fill(said, words())), onchange: () => (shown.src = address()) });
+      return h("figure", { class: "run" }, shown, slider, said);
+    };
+    return h("div", { class: "row wrap runs" }, Object.entries(counts).map(run), h("button", { type: "button", class: "main", onclick: () => void finish(id, { frames: chosen }) }, t("import.frames")));
   }
 
   async function load(): Promise<void> {
