@@ -102,6 +102,10 @@ class CarmCalibration:
     source_sigma_mm: float
     centre_sigma_px: float
 
+    def straightened(self, image: XrayImage) -> XrayImage:
+        """The picture as a pinhole would show it, in the calibrated view."""
+        return attrs.evolve(self.distortion.straightened(image), view=self.view)
+
 
 def calibrate(image: XrayImage, phantom: BeadPhantom, config: CalibrationConfig | None = None) -> CarmCalibration:
     """Intrinsics, pose and distortion from one picture of the phantom.

@@ -58,7 +58,7 @@ class XrayPaths:
     """Paths of one level, planned on what X-rays showed.
 
     Args:
-        frame: of every point: the views' own, ``carm`` or ``ct_lps``; x, y, z are the patient's left, back and head.
+        frame: of every point: the views' own, ``carm``, ``ct_lps`` or ``phantom``; x, y, z are the patient's left, back and head.
         vertebra: as the planner saw it. wall_sd_mm: one sigma of the pedicles' walls.
         trajectories: what the planner found; ``waypoints_lps_mm`` are in ``frame``.
     """

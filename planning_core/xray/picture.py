@@ -46,7 +46,7 @@ class GeometryFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    frame: Literal["carm", "ct_lps"] = Field("carm", description="what the geometry is given in")
+    frame: Literal["carm", "ct_lps", "phantom"] = Field("carm", description="what the geometry is given in")
     pixel_spacing_mm: tuple[PositiveFloat, PositiveFloat] = Field(description="between rows, between columns, on the detector")
     angles: Angles | None = None
     matrix: tuple[Row4, Row4, Row4] | None = Field(None, description="(column, row, 1) ~ matrix (x, y, z, 1)")

@@ -86,7 +86,7 @@ class XrayPlan(SealedRecord):
     software: str = f"openpkp {__version__}"
     disclaimer: str = DISCLAIMER
     level: str
-    frame: Literal["carm", "ct_lps"]
+    frame: Literal["carm", "ct_lps", "phantom"]
     views: tuple[ViewRecord, ...]
     widest_angle_deg: float
     verdict: Literal["review"] = "review"
@@ -125,7 +125,7 @@ def make_xray_plan(
     ]
     return XrayPlan(
         level=level,
-        frame="carm" if planned.frame == "carm" else "ct_lps",
+        frame=planned.frame,
         views=tuple(_view(n, image, clicks, found) for n, image in enumerate(images)),
         widest_angle_deg=_r(angle),
         reasons=tuple(reasons),

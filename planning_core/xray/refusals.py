@@ -107,6 +107,12 @@ class PhantomNotFoundError(CalibrationError):
     code = "phantom_not_found"
 
 
+class InvalidPhantomError(CalibrationError):
+    """A file that describes no bead phantom. Carries ``problems``."""
+
+    code = "invalid_phantom"
+
+
 class PoorCalibrationError(CalibrationError):
     """The phantom's beads do not fit one pinhole. Carries ``rms_px`` or ``source_sigma_mm``, and ``limit``."""
 

@@ -1,0 +1,57 @@
+"""``./pkp drr``: what it writes is read back as the views that were asked for, the point in the middle of each."""
+
+import json
+
+import numpy as np
+import pytest
+
+from hardware_sim.carm.shots import main
+from hardware_sim.patient import PatientSpec, generate
+from planning_core.anatomy.levels import VertebraLevel
+from planning_core.xray.image import read_xray
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory):
+    made = generate(PatientSpec(seed=4, spacing_mm=(3.0, 3.0, 4.0)))
+    folder = tmp_path_factory.mktemp("ct")
+    made.write_dicom(folder)
+    return folder, made.centres_lps_mm[VertebraLevel.L2]
+
+
+def run(capsys, *words):
+    status = main([*words, "--json"])
+    return status, json.loads(capsys.readouterr().out)
+
+
+def test_pictures_of_a_ct_are_read_back_as_they_were_asked_for(patient, tmp_path, capsys):
+    folder, middle = patient
+    at = ",".join(f"{c:.2f}" for c in middle)
+    words = (str(folder), "--at", at, "--view", "-5,10", "--view", "85,0")
+    status, _ = run(capsys, *words, "--out", str(tmp_path / "one"))
+    assert status == 0
+    images = [read_xray(tmp_path / "one" / f"{letter}.dcm") for letter in "ab"]
+    for image, angles in zip(images, ((-5.0, 10.0), (85.0, 0.0)), strict=True):
+        beam = image.view.beam
+        assert np.degrees(np.arctan2(beam[0], -beam[1])) == pytest.approx(angles[0], abs=1e-3)
+        assert np.degrees(np.arcsin(beam[2])) == pytest.approx(angles[1], abs=1e-3)
+        assert image.view.project(np.zeros(3)) == pytest.approx([287.5, 287.5], abs=1e-3)
+        assert image.pixels[280:296, 280:296].mean() > image.pixels[280:296, :40].mean()  # bone in the middle
+        assert image.sided
+    run(capsys, *words, "--out", str(tmp_path / "again"))
+    assert all((tmp_path / "one" / f"{n}.dcm").read_bytes() == (tmp_path / "again" / f"{n}.dcm").read_bytes() for n in "ab")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--at", "1,2"), "3 numbers"),
+        (("--at", "0,0,9999"), "outside the CT"),
+        (("--at", "0,0,nan"), "3 numbers"),
+        (("--at", "0,0,0", "--view", "x"), "2 numbers"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_and_nothing_is_written(patient, tmp_path, capsys, more, said):
+    status, refused = run(capsys, str(patient[0]), *more, "--out", str(tmp_path / "out"))
+    assert (status, said in refused["message"]) == (2, True), refused
+    assert not (tmp_path / "out").exists()
