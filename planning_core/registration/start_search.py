@@ -1,50 +1,29 @@
 """Where a vertebra of the planning CT lies in another scan: looked for everywhere, and refused when another level fits nearly.
 
-The bone's Hounsfield units are a template: masked normalised cross-correlation over all shifts at once by Fourier transform
-(Lewis 1995; Padfield 2012, IEEE TIP 21:2706, for masks), for a coarse set of turns; the best places are then refined by
-``align_intensity``. The wrong level is the error that must not happen, so the winner has to lead every other place.
+The best places of ``place_search`` are refined by ``align_intensity``. The wrong level is the error that must not happen, so the
+winner has to lead every other place, by itself or by the bones beside it.
 """
 
 from __future__ import annotations
 
-from itertools import product
-
 import attrs
 import numpy as np
-import scipy.fft
-import scipy.ndimage as ndi
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat
-from scipy.spatial.transform import Rotation
+from pydantic import Field, PositiveFloat
 
 from planning_core.anatomy.vertebra import Vertebra
-from planning_core.geometry import Grid, RigidTransform
-from planning_core.geometry.arrays import BoolArray, Float32Array, FloatArray
-from planning_core.imaging.resample import Scales, coarsen, upright_grid
-from planning_core.imaging.volume import AIR_HU, CtVolume
+from planning_core.geometry.arrays import FloatArray
+from planning_core.imaging.resample import Scales, coarsen
+from planning_core.imaging.volume import CtVolume
+from planning_core.registration.beside import BesideConfig, bone_beside, correlation_beside
 from planning_core.registration.config import CarryConfig
 from planning_core.registration.intensity import align_intensity, bone_samples
+from planning_core.registration.place_search import Place, PlaceSearchConfig, VertebraNotInScanError, likely_places
 from planning_core.registration.refusals import RegistrationError
 
-PREOP = "preop_lps"
 
+class StartSearchConfig(PlaceSearchConfig):
+    """When a place is believed."""
 
-class StartSearchConfig(BaseModel):
-    """How a vertebra is looked for."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    spacing_mm: float = Field(3.0, gt=0.5, le=6, description="voxels of the search")
-    turns_deg: tuple[NonNegativeFloat, ...] = Field(
-        (0.0, 12.0), description="looked at about each axis, both ways; a refinement takes in 8 (benchmarks/registration.py)"
-    )
-    largest_turn_deg: float = Field(21.0, gt=0, description="of the three together: prone against supine, assumed")
-    band_mm: tuple[float, PositiveFloat] = Field((-40.0, 6.0), description="signed distance from the bone of what is compared")
-    range_hu: tuple[float, float] = Field((-200.0, 1200.0), description="air and metal count as no more than this")
-    min_in_view: float = Field(0.9, gt=0, le=1, description="share of the bone that the scan must show")
-    places: int = Field(8, ge=2, description="best places that are refined")
-    worth: float = Field(0.6, ge=0, lt=1, description="share of the best place's first correlation below which none is refined")
-    apart_mm: float = Field(10.0, gt=0, description="places nearer than this are one; a vertebra is 20 mm and more away")
     refine_mm: tuple[PositiveFloat, ...] = Field((4.0, 2.0), description="voxels of the refinement")
     refine_samples: int = Field(1500, ge=500, description="voxels compared in it; a correlation is then known to 0.02")
     min_correlation: float = Field(
@@ -56,27 +35,14 @@ class StartSearchConfig(BaseModel):
         lt=1,
         description="correlation by which the winner leads any other place; neighbours: benchmarks/registration.py",
     )
-
-
-class VertebraNotInScanError(RegistrationError):
-    """No place in the scan shows the vertebra. Carries ``in_view`` (share of it) or ``correlation``, whichever is too low, and
-    ``needed``."""
-
-    code = "vertebra_not_in_scan"
+    beside: BesideConfig = Field(BesideConfig(), description="what is asked where nothing leads so far")
 
 
 class WrongLevelError(RegistrationError):
-    """Another place fits nearly as well. Carries ``correlation``, ``other`` (both of them), ``apart_mm`` and ``lead``."""
+    """Another place fits nearly as well, and so do the bones beside it. Carries ``correlation``, ``other`` (both of them),
+    ``apart_mm``, ``lead``, and ``beside``: of the bones above and below at both, None where the scan does not show them."""
 
     code = "wrong_level"
-
-
-@attrs.frozen(eq=False)
-class Place:
-    """One place of the vertebra in the scan: T_ct_lps_preop_lps, and how the scans correlate there."""
-
-    transform: RigidTransform
-    correlation: float
 
 
 @attrs.frozen(eq=False)
@@ -85,11 +51,23 @@ class FoundStart:
 
     Args:
         other_mm: distance of that one; ``None`` with ``other`` -1 where there is none.
+        beside: how the bones above and below correlate here and at the other place, where that had to be asked.
     """
 
     place: Place
     other: float
     other_mm: float | None
+    beside: tuple[float, float] | None = None
+
+    @property
+    def told(self) -> str:
+        """By what it was told from the next place, for the record."""
+        if self.other_mm is None:
+            return f"correlating by {self.place.correlation:.2f}, no other place"
+        words = f"correlating by {self.place.correlation:.2f}, the next place, {self.other_mm:.0f} mm away, by {self.other:.2f}"
+        if self.beside is None:
+            return words
+        return f"{words}; told apart by the bones above and below it: {self.beside[0]:.2f} here, {self.beside[1]:.2f} there"
 
 
 def find_start(
@@ -109,13 +87,11 @@ def find_start(
         WrongLevelError: another place, as a neighbouring level, fits nearly as well.
     """
     config, carry = config or StartSearchConfig(), carry or CarryConfig()
-    places = _places(preop, vertebra, intraop, config)
-    refined = _refined(preop, vertebra, intraop, places, config, carry)
-    best = max(refined, key=lambda p: p.correlation)
+    places = likely_places(preop, vertebra, intraop, config)
+    scans = _Scans.of(preop, vertebra, intraop, config, carry)
+    refined = _distinct([scans.refined(place) for place in places], vertebra, config)
+    best, others = refined[0], refined[1:]
     centre = vertebra.ct_lps_from_vertebra.translation_mm
-    away = [(float(np.linalg.norm(p.transform.apply(centre) - best.transform.apply(centre))), p) for p in refined]
-    others = [(p.correlation, mm) for mm, p in away if mm > config.apart_mm]
-    other, other_mm = max(others, default=(-1.0, None))
     if best.correlation < config.min_correlation:
         raise VertebraNotInScanError(
             f"{vertebra.level.value} is nowhere in the scan: the best place correlates by {best.correlation:.2f}, "
@@ -124,158 +100,82 @@ def find_start(
             correlation=best.correlation,
             needed=config.min_correlation,
         )
-    if best.correlation - other < config.lead:
-        raise WrongLevelError(
-            f"{vertebra.level.value} is found in two places {other_mm:.0f} mm apart, correlating by {best.correlation:.2f} and "
-            f"{other:.2f}; a lead of {config.lead:g} is needed: which level is it?",
-            correlation=best.correlation,
-            other=other,
-            apart_mm=other_mm,
-            lead=config.lead,
-        )
-    return FoundStart(best, other, other_mm)
+    if not others:
+        return FoundStart(best, -1.0, None)
+    other = others[0]
+    apart_mm = float(np.linalg.norm(other.transform.apply(centre) - best.transform.apply(centre)))
+    near = [place for place in others if best.correlation - place.correlation < config.lead]
+    if not near:
+        return FoundStart(best, other.correlation, apart_mm)
+    beside = scans.beside(vertebra, best, near, config.beside)
+    if beside is not None and beside[0] - beside[1] >= config.beside.lead:
+        return FoundStart(best, other.correlation, apart_mm, beside)
+    raise WrongLevelError(
+        f"{vertebra.level.value} is found in two places {apart_mm:.0f} mm apart, correlating by {best.correlation:.2f} and "
+        f"{other.correlation:.2f}; a lead of {config.lead:g} is needed, and the bones above and below do not tell them apart: "
+        "bring more of the spine into the field and scan again",
+        correlation=best.correlation,
+        other=other.correlation,
+        apart_mm=apart_mm,
+        lead=config.lead,
+        beside=None if beside is None else list(beside),
+    )
 
 
-def _refined(
-    preop: CtVolume, vertebra: Vertebra, intraop: CtVolume, places: list[Place], config: StartSearchConfig, carry: CarryConfig
-) -> list[Place]:
-    """Each place moved to where the scans correlate best near by; all figures from the same samples."""
-    finest = min(config.refine_mm)
-    before, after = (Scales(_coarse(ct, finest)) for ct in (preop, intraop))
-    settings = carry.model_copy(update={"levels_mm": config.refine_mm, "samples": config.refine_samples})
-    points = vertebra.ct_lps_from_vertebra.apply(bone_samples(vertebra.whole, settings))
-    out = []
-    for place in places:
-        fit = align_intensity(before, points, after, place.transform, settings)
-        out.append(Place(fit.transform, fit.correlation if np.isfinite(fit.correlation) else -1.0))
-    return out
+@attrs.frozen(eq=False)
+class _Scans:
+    """Both scans at the refinement's resolutions.
+
+    Args:
+        points: (n, 3) preop ct_lps mm, of the bone, all figures from the same.
+    """
+
+    before: Scales
+    after: Scales
+    points: FloatArray
+    settings: CarryConfig
+
+    @classmethod
+    def of(cls, preop: CtVolume, vertebra: Vertebra, intraop: CtVolume, config: StartSearchConfig, carry: CarryConfig) -> _Scans:
+        finest = min(config.refine_mm)
+        settings = carry.model_copy(update={"levels_mm": config.refine_mm, "samples": config.refine_samples})
+        points = vertebra.ct_lps_from_vertebra.apply(bone_samples(vertebra.whole, settings))
+        return cls(Scales(_coarse(preop, finest)), Scales(_coarse(intraop, finest)), points, settings)
+
+    def refined(self, place: Place) -> Place:
+        """Moved to where the scans correlate best near by."""
+        fit = align_intensity(self.before, self.points, self.after, place.transform, self.settings)
+        return Place(fit.transform, fit.correlation if np.isfinite(fit.correlation) else -1.0)
+
+    def beside(self, vertebra: Vertebra, best: Place, near: list[Place], config: BesideConfig) -> tuple[float, float] | None:
+        """How the bones above and below correlate at the best place and, at most, at another; None where too little is seen."""
+        found: tuple[float, float] | None = None
+        blocks = bone_beside(self.before, vertebra, config)
+        for place in near:
+            at = [
+                [correlation_beside(self.before, b, self.after, p.transform, config, self.settings) for b in blocks]
+                for p in (best, place)
+            ]
+            both = [(here, there) for here, there in zip(*at, strict=True) if here is not None and there is not None]
+            if not both:
+                return None
+            here, there = (float(np.mean(of)) for of in zip(*both, strict=True))
+            if found is None or here - there < found[0] - found[1]:
+                found = (here, there)
+        return found
+
+
+def _distinct(refined: list[Place], vertebra: Vertebra, config: StartSearchConfig) -> list[Place]:
+    """The best first, each only once."""
+    centre = vertebra.ct_lps_from_vertebra.translation_mm
+    kept: list[Place] = []
+    for place in sorted(refined, key=lambda p: -p.correlation):
+        there = place.transform.apply(centre)
+        if all(np.linalg.norm(there - other.transform.apply(centre)) > config.apart_mm for other in kept):
+            kept.append(place)
+    return kept
 
 
 def _coarse(ct: CtVolume, spacing_mm: float) -> CtVolume:
     coarse = coarsen(ct, spacing_mm)
     return CtVolume(np.rint(coarse.hu).astype(np.int16), coarse.grid, ct.sha256)
-
-
-def _places(preop: CtVolume, vertebra: Vertebra, intraop: CtVolume, config: StartSearchConfig) -> list[Place]:
-    """The best places of the correlation over all shifts and turns, best first, none twice."""
-    h = config.spacing_mm
-    scene = coarsen(intraop, h)
-    grid = upright_grid(scene.grid, h)
-    image = scene.on(grid)
-    seen = image > AIR_HU + 1
-    low, high = config.range_hu
-    image = np.where(seen, np.clip(image, low, high), 0.0).astype(np.float32)
-    index, wanted = _template(preop, vertebra, config)
-    turns = _turns(config)
-    reach = int(np.ceil(np.linalg.norm(index, axis=1).max() / h)) + 1
-    search = _Search(image, seen, reach)
-    best = np.full(grid.shape, -1.0, np.float32)
-    which = np.zeros(grid.shape, np.int16)
-    most_seen = 0.0
-    for number, turn in enumerate(turns):
-        template, mask = _rasterised(index @ turn.T / h, wanted, reach)
-        score, share = search.correlate(template, mask, config.min_in_view)
-        most_seen = max(most_seen, share)
-        better = score > best
-        best[better], which[better] = score[better], number
-    if most_seen < config.min_in_view or best.max() <= 0:
-        raise VertebraNotInScanError(
-            f"the scan shows at most {most_seen:.0%} of {vertebra.level.value}, {config.min_in_view:.0%} are needed: "
-            "bring it into the field and scan again",
-            in_view=most_seen,
-            correlation=None,
-            needed=config.min_in_view,
-        )
-    return _peaks(best, which, grid, turns, vertebra, config)
-
-
-def _template(preop: CtVolume, vertebra: Vertebra, config: StartSearchConfig) -> tuple[FloatArray, FloatArray]:
-    """(n, 3) mm from the body's centre in LPS and (n,) HU of what is looked for, on a grid finer than the search's."""
-    low, high = config.band_mm
-    field = vertebra.whole
-    step = max(1, int(config.spacing_mm / 2 / float(field.grid.spacing_mm.mean())))
-    part = field.values[::step, ::step, ::step]
-    index = np.argwhere((part > low) & (part < high)) * step
-    points = vertebra.ct_lps_from_vertebra.apply(field.grid.points(index))
-    clip_low, clip_high = config.range_hu
-    wanted = np.clip(coarsen(preop, config.spacing_mm / 2).at(points).astype(np.float64), clip_low, clip_high)
-    return points - vertebra.ct_lps_from_vertebra.translation_mm, wanted
-
-
-def _turns(config: StartSearchConfig) -> list[FloatArray]:
-    each = sorted({s * t for t in config.turns_deg for s in (-1, 1)})
-    vectors = np.array([v for v in product(each, repeat=3) if np.linalg.norm(v) <= config.largest_turn_deg])
-    return list(Rotation.from_rotvec(np.radians(vectors)).as_matrix())
-
-
-def _rasterised(index: FloatArray, wanted: FloatArray, reach: int) -> tuple[Float32Array, Float32Array]:
-    """Mean HU and mask on a cube of half width ``reach`` voxels about the body's centre, k j i."""
-    size = 2 * reach + 1
-    voxel = np.rint(index[:, ::-1]).astype(int) + reach
-    flat = np.ravel_multi_index(tuple(voxel.T), (size, size, size))
-    count = np.bincount(flat, minlength=size**3)
-    total = np.bincount(flat, weights=wanted, minlength=size**3)
-    mask = (count > 0).astype(np.float32).reshape(size, size, size)
-    mean = np.divide(total, count, out=np.zeros(size**3), where=count > 0).reshape(mask.shape).astype(np.float32)
-    inside = mask > 0
-    mean[inside] -= mean[inside].mean()
-    return mean, mask
-
-
-class _Search:
-    """One scan, transformed once; templates are laid over it by correlation."""
-
-    def __init__(self, image: Float32Array, seen: BoolArray, reach: int) -> None:
-        self._shape = image.shape
-        # one margin of nothing serves both ends: what a template shows beyond the last voxel comes round into it
-        self._size = tuple(scipy.fft.next_fast_len(n + reach, real=True) for n in image.shape)
-        # the template's middle lies ``reach`` voxels into its cube, and so does the image's first voxel into its own
-        before = [np.pad(a, [(reach, 0)] * 3) for a in (image, image**2, seen.astype(np.float32))]
-        self._image, self._square, self._seen = (self._forward(a) for a in before)
-
-    def correlate(self, template: Float32Array, mask: Float32Array, min_in_view: float) -> tuple[Float32Array, float]:
-        """(nk, nj, ni) normalised correlation with the template's middle at each voxel, and the largest share seen.
-
-        Taken over what is seen; a place that shows too little gets -1. Never beyond 1, in even grey beside the edge neither.
-        """
-        over, laid = self._forward(mask), self._forward(template)
-        count = self._back(self._seen, over)
-        share = count / float(mask.sum())
-        valid = share >= min_in_view
-        count = np.maximum(count, 1.0)
-        mean = self._back(self._image, over) / count
-        variance = np.maximum(self._back(self._square, over) / count - mean**2, 25.0)
-        norm = np.sqrt(variance * float((template**2).sum()) * count)
-        # the template's sum is nought, but not that of its part within the scan
-        alike = self._back(self._image, laid) - mean * self._back(self._seen, laid)
-        score = np.where(valid, alike / norm, -1.0)
-        return score.astype(np.float32), float(share.max())
-
-    def _forward(self, values: NDArray[np.float32]) -> NDArray[np.complex64]:
-        return np.asarray(scipy.fft.rfftn(values, self._size))
-
-    def _back(self, scene: NDArray[np.complex64], laid: NDArray[np.complex64]) -> Float32Array:
-        full = scipy.fft.irfftn(scene * np.conj(laid), self._size)
-        return np.asarray(full[tuple(slice(0, n) for n in self._shape)])
-
-
-def _peaks(
-    best: Float32Array,
-    which: NDArray[np.int16],
-    grid: Grid,
-    turns: list[FloatArray],
-    vertebra: Vertebra,
-    config: StartSearchConfig,
-) -> list[Place]:
-    wide = 2 * int(config.apart_mm / config.spacing_mm / 2) + 1
-    peak = (best == ndi.maximum_filter(best, size=wide)) & (best > 0)
-    index = np.argwhere(peak)
-    order = np.argsort(-best[peak])[: config.places]
-    order = order[best[peak][order] >= config.worth * best.max()]
-    centre = vertebra.ct_lps_from_vertebra.translation_mm
-    out = []
-    for k in index[order]:
-        turn = turns[int(which[tuple(k)])]
-        moved = RigidTransform.from_parts("ct_lps", PREOP, turn, grid.points(k) - turn @ centre)
-        out.append(Place(moved, float(best[tuple(k)])))
-    return out

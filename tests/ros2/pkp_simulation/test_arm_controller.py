@@ -1,5 +1,7 @@
 """The simulated arm as a foreign client sees it, over real middleware; and the room's devices as ./pkp up starts them."""
 
+import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -87,6 +89,28 @@ def test_streamed_positions_are_followed_and_states_are_fresh(arm, room):
     assert (np.diff(stamps) >= 0).all()
     moved = reader.poses(RoomSpec.read(folder).now_s())[1].translation_mm - before
     assert np.linalg.norm(moved) > 10
+
+
+def test_what_was_streamed_smoothly_while_the_process_was_held_up_is_no_jump(arm, room):
+    """The machine took the simulator's processor away for 70 ms, and the newest eight of nine setpoints looked like a jerk."""
+    from std_msgs.msg import Float64MultiArray
+
+    spin, heard, commands, operator = arm
+    start = np.array(heard[-1].position)
+    share = np.linspace(0, 1, 60) ** 2 * (3 - 2 * np.linspace(0, 1, 60))
+    way = start + share[:, None] * [0.1, 0, 0, 0, 0, 0]
+    stream(arm, way[:20])
+    (simulator,) = (child for child in room[3].children if child.spec.name == "arm_sim")
+    os.kill(simulator.process.pid, signal.SIGSTOP)
+    try:
+        for row in way[20:40]:
+            commands.publish(Float64MultiArray(data=list(row)))
+    finally:
+        os.kill(simulator.process.pid, signal.SIGCONT)
+    until(lambda: abs(heard[-1].position[0] - way[39, 0]) < 1e-3, spin)
+    stream(arm, way[40:])
+    assert operator.ask(do="status")["arm_mode"] == "running"
+    until(lambda: abs(heard[-1].position[0] - way[-1, 0]) < 1e-3, spin)
 
 
 def test_a_protective_stop_takes_no_commands_until_it_is_released(arm):

@@ -101,7 +101,7 @@ class Arm(PkpNode[ArmConfig]):
         self._made: list[Callable[[], Any]] = []
 
     def _publish(self) -> None:
-        self._command = self.create_publisher(Float64MultiArray, names.JOINT_COMMANDS, LATEST)
+        self._command = self.create_publisher(Float64MultiArray, names.JOINT_COMMANDS, 8)
         self._state = self.create_publisher(OperatingState, names.ARM_STATE, 10)
         self._measured_js = self.create_publisher(JointState, names.ARM_MEASURED_JS, LATEST)
         self._measured_cp = self.create_publisher(PoseStamped, names.ARM_MEASURED_CP, LATEST)

@@ -133,10 +133,7 @@ def examine(job: ScanJob, tell: Callable[[str], None]) -> Examined:
         planning = _planning_ct(job)
         start = find_start(planning, vertebra, scan, StartSearchConfig(), config.carry)
         carried = carry_by_intensity(planning, vertebra, scan, start.place.transform, config.carry)
-        other = (
-            "no other place" if start.other_mm is None else f"the next place, {start.other_mm:.0f} mm away, by {start.other:.2f}"
-        )
-        notes = (f"{job.plan.level} found, correlating by {start.place.correlation:.2f}, {other}",)
+        notes = (f"{job.plan.level} found, {start.told}",)
     target = np.mean([path.target_mm for path in job.plan.by_side.values()], axis=0)
     there = target if carried is None else carried.intraop_from_preop.transform.apply(target)
     check = balls[nearest(balls, there)] if scanned is None else choose_check_bead(scanned, there, job.check_bead)

@@ -15,7 +15,8 @@ from pkp_simulation.arm_device import ArmDevice, live
 from pkp_simulation.trajectory import JOINT_NAMES
 from pkp_simulation.trajectory_server import TrajectoryServer
 
-COMMANDS = QoSProfile(depth=8)
+COMMANDS = QoSProfile(depth=64)
+"""Half a second: a machine that held this process up must not make a jump of what was streamed smoothly."""
 SPIN_EVERY, SPIN_IDLE = 2, 10
 """Steps between two looks at the action's requests, while a trajectory runs or has just been asked for, and otherwise."""
 
@@ -42,7 +43,7 @@ class ArmController(ArmDevice):
 
     def hear(self) -> None:
         """Streamed positions."""
-        for message in self._commands.take():
+        for message in self._commands.take(COMMANDS.depth):
             self.bench.command(np.array(message.data, dtype=np.float64))
 
     def tell(self) -> None:

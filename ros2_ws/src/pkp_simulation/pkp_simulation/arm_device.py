@@ -59,6 +59,7 @@ class ArmDevice(Node):
         self.loop = unspun(self.get_name())
         self._truth_due_s = 0.0
         self._last_ns, self._apart_ns = 0, self._clocks_apart_ns()
+        self._told = ""
 
     def hear(self) -> None:
         """Take what came since the last step."""
@@ -81,6 +82,9 @@ class ArmDevice(Node):
         self.hear()
         self.bench.step(due_s)
         self.tell()
+        if self.bench.arm.stop_reason != self._told:
+            self._told = self.bench.arm.stop_reason
+            self.get_logger().warning(f"{self.bench.arm.mode}: {self._told}" if self._told else "released")
         if self.config.truth_hz and due_s >= self._truth_due_s:
             self._truth_due_s = max(self._truth_due_s, due_s - 1.0) + 1.0 / self.config.truth_hz
             if self._truth.get_subscription_count():
