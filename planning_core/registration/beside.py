@@ -36,7 +36,7 @@ class BesideConfig(BaseModel):
         0.2,
         gt=0,
         lt=1,
-        description="mean correlation by which the right place leads: at it 0.83 and more, elsewhere up to 0.68 "
+        description="mean correlation by which the right place leads: at it 0.88 and more, elsewhere up to 0.74 "
         "(benchmarks/registration.py)",
     )
 
