@@ -71,6 +71,27 @@ def test_it_withdraws_straight_back_without_the_camera(two_sides):
     assert (np.diff(back[:, 2]) < 0.05).all()
 
 
+def test_a_way_begins_where_the_arm_stands_and_not_where_it_was_while_the_way_was_looked_for():
+    """The mean of its last quarter of a second, as it crept to rest, was 0.6 mrad off: a jerk, at which controllers stop."""
+    bench = Bench()
+    reached(bench)
+    bench.say(phase="INSERT", motion=False)
+    bench.run(0.4)
+    ways = bench.positioner._ways
+    look = ways.retreat
+    ways.retreat = lambda joints: look(joints + 6e-4)
+    bench.say(phase="WITHDRAW", motion=True)
+    bench.run(0.2)
+    count = len(bench.sent)
+    number = bench.begin(Purpose.WITHDRAW)
+    bench.until(lambda: bench.outcome(number) is not None)
+    assert bench.outcome(number).code == ""
+    assert bench.room.arm.mode == "running", bench.room.arm.stop_reason
+    jumps = np.abs(np.diff(bench.moved_since(count)[:60], axis=0)).max(axis=1)
+    assert jumps[0] < 1e-5
+    assert jumps.max() < 4e-4
+
+
 def test_a_joint_state_that_came_after_the_period_began_is_no_fault():
     """A thread held up between its clock and its messages reads stamps a little ahead of that clock."""
     bench = Bench()

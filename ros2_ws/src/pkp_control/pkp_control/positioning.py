@@ -24,7 +24,7 @@ from pkp_control.goal_checks import forbidden, not_begun
 from pkp_control.kinematics import JOINT_NAMES, ArmKinematics, Joints
 from pkp_control.limits import MotionLimits
 from pkp_control.positioning_types import Order, Outcome, Purpose, Stage
-from pkp_control.route import Route, Ways
+from pkp_control.route import Route, Ways, begun_at
 from pkp_control.standing import Standing
 from planning_core.errors import PkpError
 from planning_core.geometry import RigidTransform
@@ -229,7 +229,8 @@ class Positioner:
         assert self.joints is not None
         if np.abs(self.joints - route.rows[0]).max() > 0.002:
             return self._drop("moved", "the arm was moved while a way was looked for")
-        self._drive = Drive(self._arm, route.rows, self._limits.period_s, self._config.free_lag_rad)
+        rows = begun_at(route.rows, self.joints, self._limits.period_s)
+        self._drive = Drive(self._arm, rows, self._limits.period_s, self._config.free_lag_rad)
         self._route = route
         self._enter(Stage.RETREAT if order.purpose is Purpose.WITHDRAW else Stage.FREE, now_s)
 

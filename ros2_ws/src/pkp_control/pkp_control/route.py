@@ -22,6 +22,7 @@ from planning_core.errors import PkpError
 from planning_core.geometry import RigidTransform
 
 SLACK_MM = 0.1
+LED_OVER_S = 0.4
 
 
 class CalledOffError(PkpError):
@@ -44,6 +45,15 @@ class Route:
 
     rows: Joints
     goal: Goal | None
+
+
+def begun_at(rows: Joints, joints: Joints, period_s: float) -> Joints:
+    """A route (n, 6) from where the arm stands now, (6,) rad, led over within ``LED_OVER_S`` without a jerk.
+
+    It was looked for from a mean of the last moments, in which an arm may still have crept to rest.
+    """
+    left = np.clip(1.0 - np.arange(len(rows)) * period_s / LED_OVER_S, 0.0, 1.0)
+    return np.asarray(rows + (left**3 * (10 - 15 * left + 6 * left**2))[:, None] * (joints - rows[0]))
 
 
 class Playback:
