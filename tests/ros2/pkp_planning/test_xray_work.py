@@ -4,7 +4,7 @@ import json
 
 import pytest
 from pkp_planning.work import Job
-from pkp_planning.xray_work import CLICKS, NoPicturesError, reconstruct_xrays, request_of
+from pkp_planning.xray_work import CLICKS, FRAMES, NoPicturesError, reconstruct_xrays, request_of
 
 from planning_core.case.revisions import open_record
 from planning_core.errors import InputError
@@ -37,9 +37,10 @@ def test_a_folder_is_its_pictures_in_order_and_its_clicks(folder):
 
 
 @pytest.mark.parametrize("words", ["{", '{"a": 1}', "[1, 2]"])
-def test_clicks_that_are_no_list_of_words_are_refused(folder, words):
-    (folder / CLICKS).write_text(words)
-    with pytest.raises(InputError, match="no list of clicks"):
+@pytest.mark.parametrize("name", [CLICKS, FRAMES])
+def test_clicks_and_frames_that_are_no_list_of_words_are_refused(folder, name, words):
+    (folder / name).write_text(words)
+    with pytest.raises(InputError, match=f"{name} is no list of words"):
         request_of(job(folder))
 
 
