@@ -84,36 +84,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words
     try:
-        given = parser().parse_args(_joined(words))
+        given = parser().parse_args(joined(words, "--at"))
         result = _plan(given) if given.xray is None else _plan_on_xrays(given)
     except _UsageError as error:
-        return _failed(as_json, USAGE_STATUS, {"error": "UsageError", "code": "usage", "message": str(error)})
+        return failed(as_json, USAGE_STATUS, {"error": "UsageError", "code": "usage", "message": str(error)})
     except PkpError as error:
-        return _failed(as_json, error.exit_status, error.as_dict())
+        return failed(as_json, error.exit_status, error.as_dict())
     except KeyboardInterrupt:
         message = "interrupted; no plan was written. The same command takes up what was finished"
-        return _failed(as_json, INTERRUPTED_STATUS, {"error": "Interrupted", "code": "interrupted", "message": message})
+        return failed(as_json, INTERRUPTED_STATUS, {"error": "Interrupted", "code": "interrupted", "message": message})
     except Exception as error:  # the process's edge: a mistake of ours still answers in the form that was asked for
         traceback.print_exc()
         message = f"internal error, please report it with the lines above: {type(error).__name__}"
-        return _failed(as_json, INTERNAL_STATUS, {"error": "InternalError", "code": "internal", "message": message})
+        return failed(as_json, INTERNAL_STATUS, {"error": "InternalError", "code": "internal", "message": message})
     print(json.dumps(result) if as_json else _summary(result) if given.xray is None else _xray_summary(result))
     return REFUSED_STATUS if result["verdict"] == "refuse" else 0
 
 
-def _failed(as_json: bool, status: int, error: dict[str, Any]) -> int:
+def failed(as_json: bool, status: int, error: dict[str, Any]) -> int:
+    """Say it in a sentence, and as an object where that was asked for; returns the status."""
     if as_json:
         print(json.dumps(error, default=str))
     print(f"pkp: {error['message']}", file=sys.stderr)
     return status
 
 
-def _joined(arguments: list[str]) -> list[str]:
-    """``--at -1,2,3`` as one word, which argparse would else take for an option."""
-    if "--at" in arguments[:-1]:
-        at = arguments.index("--at")
-        arguments[at : at + 2] = [f"--at={arguments[at + 1]}"]
-    return arguments
+def joined(arguments: Sequence[str], *options: str) -> list[str]:
+    """``--at -1,2,3`` as one word for each of the options, which argparse would else take for another option."""
+    out: list[str] = []
+    for word in arguments:
+        if out and out[-1] in options:
+            out[-1] += f"={word}"
+        else:
+            out.append(word)
+    return out
 
 
 def _plan(given: argparse.Namespace) -> dict[str, Any]:
@@ -127,7 +131,7 @@ def _plan(given: argparse.Namespace) -> dict[str, Any]:
     request = Request(
         given.ct,
         VertebraLevel.parse(given.level) if given.level is not None else None,
-        _point(given.at) if given.at is not None else None,
+        numbers(given.at, 3, "--at needs three numbers x,y,z in mm") if given.at is not None else None,
         given.labels,
         given.label_scheme,
         given.series,
@@ -186,16 +190,21 @@ def _plan_on_xrays(given: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _point(text: str) -> np.ndarray:
+def numbers(text: str, count: int, needs: str) -> np.ndarray:
+    """(count,) of an option's words like ``1,2,3``.
+
+    Raises:
+        InputError: not so many finite numbers; ``needs`` begins its sentence.
+    """
     from planning_core.errors import InputError
 
     try:
-        point = np.array([float(part) for part in text.split(",")])
+        found = np.array([float(part) for part in text.split(",")])
     except ValueError:
-        point = np.zeros(0)
-    if point.shape != (3,) or not np.isfinite(point).all():
-        raise InputError(f"--at needs three numbers x,y,z in mm, got {text!r}", given=text)
-    return point
+        found = np.zeros(0)
+    if found.shape != (count,) or not np.isfinite(found).all():
+        raise InputError(f"{needs}, got {text!r}", given=text)
+    return found
 
 
 class Progress:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from planning_core.command import failed
 from planning_core.errors import InputError, PkpError
 from planning_core.xray.calibration import CarmCalibration, calibrate
 from planning_core.xray.image import read_xray
@@ -37,10 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result = _calibrated(given)
     except PkpError as error:
-        if given.json:
-            print(json.dumps(error.as_dict(), default=str))
-        print(f"pkp: {error.message}", file=sys.stderr)
-        return error.exit_status
+        return failed(given.json, error.exit_status, error.as_dict())
     print(json.dumps(result) if given.json else _summary(result))
     return 0
 

@@ -42,11 +42,24 @@ def test_pictures_of_a_ct_are_read_back_as_they_were_asked_for(patient, tmp_path
     assert all((tmp_path / "one" / f"{n}.dcm").read_bytes() == (tmp_path / "again" / f"{n}.dcm").read_bytes() for n in "ab")
 
 
+def test_every_place_of_the_ct_is_inside_whatever_its_shape(patient, tmp_path, capsys):
+    """Rows, columns and slices were once taken for one another."""
+    from planning_core.imaging.ingest import load_ct
+
+    grid = load_ct(patient[0]).grid
+    assert grid.shape[0] > grid.shape[2]
+    edge = grid.points(np.array([grid.shape[0] - 3, grid.shape[1] // 2, grid.shape[2] // 2]))
+    at = ",".join(f"{c:.2f}" for c in edge)
+    status, said = run(capsys, str(patient[0]), "--at", at, "--view", "0,0", "--out", str(tmp_path))
+    assert status == 0, said
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
         (("--at", "1,2"), "3 numbers"),
         (("--at", "0,0,9999"), "outside the CT"),
+        (("--at", "9999,0,0"), "outside the CT"),
         (("--at", "0,0,nan"), "3 numbers"),
         (("--at", "0,0,0", "--view", "x"), "2 numbers"),
     ],

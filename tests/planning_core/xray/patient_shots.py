@@ -1,25 +1,13 @@
 """Simulated C-arm shots of a CT, as XA files: no model's own shapes."""
 
-import attrs
 import numpy as np
 
-from hardware_sim.carm.xray_dicom import write_xa
+from hardware_sim.carm.shots import take_xrays
 from hardware_sim.patient import PatientSpec, generate
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.geometry import RigidTransform
-from planning_core.imaging.drr.acquisition import FLUOROSCOPY, Materials, acquire
 from planning_core.imaging.volume import CtVolume
 from tests.planning_core.xray.rebuilding import views
-
-
-def write_ct_shots(folder, ct, carm_from_ct, seen, seed=0):
-    """One XA file per view of ``seen``, the CT lying in ``carm`` as ``carm_from_ct`` says; their paths."""
-    patient, paths = Materials.of(ct, FLUOROSCOPY), []
-    for n, view in enumerate(seen):
-        image = acquire(patient, view.seen_from(carm_from_ct), FLUOROSCOPY.model_copy(update={"seed": seed + n}))
-        paths.append(folder / f"shot_{n}.dcm")
-        write_xa(attrs.evolve(image, view=view), paths[-1], seed)
-    return paths
 
 
 def write_patient_shots(folder, level=VertebraLevel.L2, seed=4, angles=((0.0, 0.0), (90.0, 0.0))):
@@ -32,4 +20,4 @@ def write_patient_shots(folder, level=VertebraLevel.L2, seed=4, angles=((0.0, 0.
     for n, view in enumerate(seen):
         row, column = view.project(here.apply(middle))
         words.append(f"{'abcdefgh'[n]}:{row + 1.5:.1f},{column - 1.5:.1f}")
-    return write_ct_shots(folder, ct, here, seen, seed), words
+    return take_xrays(ct, here, seen, folder, seed), words

@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.raw_pedicle import RawBone
 from benchmarks.xray_paths import inside_pedicles, picture_points
+from hardware_sim.carm.shots import take_xrays
 from planning_core.anatomy.label_file import LabelFileSegmenter
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.modelling import model_spine
@@ -20,7 +21,6 @@ from planning_core.geometry import RigidTransform
 from planning_core.imaging.ingest import load_ct
 from planning_core.xray.triangulation import PicturePoint
 from tests.data import VERSE012_CT, VERSE012_MASK, shared_data
-from tests.planning_core.xray.patient_shots import write_ct_shots
 from tests.planning_core.xray.rebuilding import views
 
 L2 = VertebraLevel.L2
@@ -35,7 +35,7 @@ def shot(tmp_path_factory):
     middle = picture_points(vertebra)[PicturePoint.BODY]
     carm_from_ct = RigidTransform.from_parts("carm", "ct_lps", np.eye(3), np.array([8.0, -6.0, 5.0]) - middle)
     seen, rng, words = views(), np.random.default_rng(3), []
-    paths = write_ct_shots(folder, ct, carm_from_ct, seen)
+    paths = take_xrays(ct, carm_from_ct, seen, folder, 0)
     for n, view in enumerate(seen):
         row, column = view.project(carm_from_ct.apply(middle)) + rng.normal(0, 1.5, 2)
         words += ["--click", f"{'ab'[n]}:{row:.1f},{column:.1f}"]
