@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from planning_core.geometry.arrays import BoolArray, Float32Array
 from planning_core.imaging.dicom import DAMAGED
 from planning_core.xray.geometry import PinholeView
-from planning_core.xray.image import XrayImage
+from planning_core.xray.image import UNSIDED, XrayImage
 from planning_core.xray.refusals import (
     AmbiguousFrameError,
     ContradictingOrientationError,
@@ -87,7 +87,7 @@ def _laid_out(
 ) -> tuple[PinholeView, tuple[str, ...], bool]:
     """Columns and rows as Patient Orientation (0020,0020) says they run."""
     if len(orientation) != 2 or not all(word and set(word) <= set(LETTERS) for word in orientation):
-        return view, ("the image does not say which side is left: laid out as seen from the detector, head up",), False
+        return view, (UNSIDED,), False
     along = view.detector_points([[0, 1], [1, 0]]) - view.detector_points([0, 0])
     cosines = []
     for word, way in zip(orientation, along, strict=True):

@@ -15,6 +15,7 @@ from planning_core.xray.refusals import EmptyImageError, InvalidViewError, Unrea
 
 FLAT = 1e-6
 DICOM_SUFFIXES = ("", ".dcm", ".dicom", ".ima")
+UNSIDED = "the image does not say which side is left: laid out as seen from the detector, head up"
 
 
 def _all_seen(image: XrayImage) -> BoolArray:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, V
 from planning_core.geometry import RigidTransform
 from planning_core.geometry.arrays import Float32Array
 from planning_core.xray.geometry import CAMERA, PinholeView
-from planning_core.xray.image import XrayImage
+from planning_core.xray.image import UNSIDED, XrayImage
 from planning_core.xray.refusals import MissingGeometryError, UnknownGreyError, UnreadableXrayError
 
 Numbers3 = tuple[float, float, float]
@@ -29,7 +31,7 @@ class Angles(BaseModel):
     secondary_deg: float
     source_to_detector_mm: PositiveFloat
     source_to_isocentre_mm: PositiveFloat
-    from_detector_side: bool = True
+    from_detector_side: bool = Field(True, description="which side is left hangs on it: to be said, not assumed")
 
 
 class Explicit(BaseModel):
@@ -61,6 +63,11 @@ class GeometryFile(BaseModel):
         if sum(part is not None for part in (self.angles, self.matrix, self.explicit)) != 1:
             raise ValueError("exactly one of angles, matrix and explicit is needed")
         return self
+
+    @property
+    def sided(self) -> bool:
+        """Whether it says which side of the picture is the patient's left."""
+        return self.angles is None or "from_detector_side" in self.angles.model_fields_set
 
     def view(self, size: tuple[int, int]) -> PinholeView:
         """The view of a picture of (rows, columns).
@@ -114,7 +121,15 @@ def read_picture(path: Path, frame: int | None = None) -> XrayImage:
     if said.size is not None and said.size != pixels.shape:
         raise UnreadableXrayError(f"a picture of {pixels.shape} where its geometry says {said.size}", reason="size")
     bright = pixels if said.bone == "bright" else -pixels
-    return XrayImage(bright, said.view(pixels.shape), valid, said.line_integrals, source=path.suffix.lstrip(".").upper())
+    return XrayImage(
+        bright,
+        said.view(pixels.shape),
+        valid,
+        said.line_integrals,
+        source=path.suffix.lstrip(".").upper(),
+        warnings=() if said.sided else (UNSIDED,),
+        sided=said.sided,
+    )
 
 
 def write_xray(image: XrayImage, path: Path) -> None:
@@ -146,10 +161,14 @@ def _pixels(path: Path) -> tuple[Float32Array, NDArray[np.bool_]]:
             from skimage.io import imread
 
             values = imread(path)
-    except (OSError, ValueError, KeyError, SyntaxError, EOFError) as error:
+    except (OSError, ValueError, KeyError, SyntaxError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UnreadableXrayError(f"the picture cannot be read: {type(error).__name__}", reason=str(error)[:120]) from error
     if values.ndim == 3 and values.shape[2] in (3, 4) and np.ptp(values[..., :3], axis=2).max() == 0:
         values = values[..., 0]  # grey saved as colour
     if values.ndim != 2 or values.dtype.kind not in "uif":
         raise UnreadableXrayError(f"not a grey picture: shape {values.shape}, {values.dtype}", reason="not grey")
-    return values.astype(np.float32), np.ones(values.shape, bool) if valid is None else valid.astype(bool)
+    seen = np.ones(values.shape, bool) if valid is None else valid.astype(bool)
+    if seen.shape != values.shape:
+        raise UnreadableXrayError(f"a picture of {values.shape} with {seen.shape} exposed", reason="size")
+    # what was not exposed may hold anything: it must not spread into means
+    return np.where(seen | np.isfinite(values), values, 0).astype(np.float32), seen
