@@ -27,6 +27,11 @@ FAR_MM, FAR_OFF_MM, NEAR_OFF_MM, WAY_S, TELL_S = 60.0, 3.0, 0.4, 2.0, 0.1
 STAGES = ("waiting for the scan", "reading", "beads", "touch the check point", "judging")
 
 
+def ct_of(plan: Plan) -> str:
+    """Hash of the CT that a plan was made on; of none, where it was made on labels alone: the room scans whatever is planned."""
+    return plan.ct_sha256 or "0" * 64
+
+
 class Goals:
     """All actions of the room."""
 
@@ -76,7 +81,7 @@ class Goals:
 
     def _ingest(self, handle: Any) -> Goal:
         yield from self._for(0.5, handle, lambda left: IngestCt.Feedback(stage="read", elapsed=0.5 - left))
-        ct = msg.CtReference(source=handle.request.source, ct_sha256=self.plan.ct_sha256 or "0" * 64)
+        ct = msg.CtReference(source=handle.request.source, ct_sha256=ct_of(self.plan))
         ct.header.stamp = self._desk.stamp()
         self._ct.publish(ct)
         self._desk.take(translate.ct(ct))
@@ -87,7 +92,8 @@ class Goals:
         self.plan = open_plan(case)
         self._scene.arrange(self.plan)
         sides = list(dict.fromkeys(p.side for p in self.plan.paths))
-        plan = msg.PlanReference(case_path=str(case), plan_hash=self.plan.plan_hash, level=self.plan.level, sides=sides)
+        facts = {"plan_hash": self.plan.plan_hash, "level": self.plan.level, "ct_sha256": ct_of(self.plan)}
+        plan = msg.PlanReference(case_path=str(case), sides=sides, **facts)
         self.say_plan(plan)
         self._desk.take(translate.plan(plan))
         yield

@@ -14,7 +14,7 @@ from pkp_supervisor import events, translate
 from pkp_supervisor.phases import Phase
 
 from benchmarks.scripted_room.desk import Desk
-from benchmarks.scripted_room.goals import Goals
+from benchmarks.scripted_room.goals import Goals, ct_of
 from benchmarks.scripted_room.scene import Scene
 from benchmarks.scripted_room.syringe import Syringe
 from planning_core.case.revisions import open_plan
@@ -54,9 +54,9 @@ class ScriptedRoom:
         desk.state = attrs.evolve(
             desk.state,
             phase=to,
-            plan=events.PlanSeen(str(self._case), plan.plan_hash, plan.level, sides),
+            plan=events.PlanSeen(str(self._case), plan.plan_hash, plan.level, sides, ct_of(plan)),
             approved_by="script",
-            ct_sha256=plan.ct_sha256 or "0" * 64,
+            ct_sha256=ct_of(plan),
             registered_s=time.monotonic(),
         )
         if to >= Phase.APPROACH:

@@ -31,13 +31,20 @@ class RegistrationPlayed:
         case = folder / "case"
         case.mkdir(parents=True)
         (case / "plan.json").write_text(PLAN.to_json())
-        self.plan = PlanReference(case_path=str(case), plan_hash=PLAN.plan_hash, level=PLAN.level, sides=["left", "right"])
+        facts = {"plan_hash": PLAN.plan_hash, "level": PLAN.level, "ct_sha256": PLAN_CT}
+        self.plan = PlanReference(case_path=str(case), sides=["left", "right"], **facts)
         self.ct = node.create_publisher(CtReference, names.CT, KEPT)
         self.plans = node.create_publisher(PlanReference, names.PLAN, KEPT)
         self._results = node.create_publisher(RegistrationResult, names.REGISTRATION, KEPT)
         alive = node.create_publisher(Heartbeat, names.HEARTBEAT, 10)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        node.create_timer(0.1, lambda: alive.publish(Heartbeat(node="/registration", healthy=True)), clock=steady)
+
+        def beat():
+            word = Heartbeat(node="/registration", healthy=True)
+            word.header.stamp = node.get_clock().now().to_msg()
+            alive.publish(word)
+
+        node.create_timer(0.1, beat, clock=steady)
 
     def register(self):
         self._standing = self._true()

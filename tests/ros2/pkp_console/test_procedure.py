@@ -77,6 +77,7 @@ def test_decisions_carry_the_plan_in_hand(console, room, planned):
     (_, seen), (_, armed), (_, put) = room.asked
     assert seen == {"operator_id": "operator", "epoch": 4}
     assert (armed["plan_hash"], put["plan_hash"], put["side"]) == (planned[1].plan_hash, planned[1].plan_hash, "left")
+    assert put["epoch"] == 4
 
 
 @pytest.mark.parametrize("goal", ["register", "check"])

@@ -80,6 +80,7 @@ class Theatre:
         place = message.transform.translation
         place.x, place.y, place.z = (v / 1000 for v in self.registration.translation_mm)
         message.transform.rotation.w = 1.0
+        self.said = message
         self.result.publish(message)
 
     def speak(self):
@@ -119,7 +120,8 @@ def test_verified_is_said_of_a_guide_in_place_and_of_nothing_else(theatre):
     state = theatre.msg.VerificationState
     frame = theatre.frame
     theatre.until(lambda: theatre.frame > frame + 20)
-    assert theatre.states == []  # nothing to be judged without a registration
+    theatre.until(lambda: theatre.states)
+    assert {s.state for s in theatre.states} == {state.LOST}  # nothing to judge it by without a registration, and said so
     theatre.register()
     theatre.until(lambda: theatre.states and theatre.states[-1].state == state.VERIFIED)
     assert state.HOLDING in {s.state for s in theatre.states}
@@ -150,9 +152,15 @@ def test_verified_is_said_of_a_guide_in_place_and_of_nothing_else(theatre):
     theatre.side = "left"
     theatre.until(lambda: theatre.states[-1].state == state.VERIFIED)
 
+    other = theatre.msg.RegistrationResult(plan=theatre.msg.PlanReference(plan_hash="b" * 64))
+    theatre.result.publish(other)  # refused, of another plan: it says nothing about this one
+    assert {s.state for s in theatre.after()} == {state.VERIFIED}
+
+    before = theatre.said
     theatre.register(accepted=False)
-    frame = theatre.frame
-    theatre.until(lambda: theatre.frame > frame + 30)
-    theatre.states.clear()
-    theatre.until(lambda: theatre.frame > frame + 50)
-    assert theatre.states == []
+    theatre.until(lambda: theatre.states[-1].state == state.LOST)
+    assert {s.state for s in theatre.after()} == {state.LOST}
+    theatre.result.publish(before)  # an accepted one of before the refusal, said again
+    assert {s.state for s in theatre.after()} == {state.LOST}
+    theatre.register()
+    theatre.until(lambda: theatre.states[-1].state == state.VERIFIED)

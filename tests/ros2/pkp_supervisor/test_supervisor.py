@@ -57,6 +57,8 @@ def test_late_again_and_again_it_stops_nobody_who_is_heard(supervisor):
 
     for _ in range(4):
         for name in supervisor.config.watch:
-            supervisor._on_heartbeat(Heartbeat(node=f"/{name}", healthy=True))
+            beat = Heartbeat(node=f"/{name}", healthy=True)
+            beat.header.stamp = supervisor.stamp()
+            supervisor._on_heartbeat(beat)
         late(supervisor)
     assert not supervisor._state.latched

@@ -32,7 +32,9 @@ class Played:
 
     def _beat(self):
         for name in OTHERS:
-            self._alive.publish(self.msg.Heartbeat(node=f"/{name}", healthy=True))
+            beat = self.msg.Heartbeat(node=f"/{name}", healthy=True)
+            beat.header.stamp = self.node.get_clock().now().to_msg()
+            self._alive.publish(beat)
         if self.injector is not None:
             self._device.publish(self.msg.OperatingState(device="injector", state=self.injector, reason="emergency stop"))
             self.said += 1

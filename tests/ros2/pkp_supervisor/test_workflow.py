@@ -22,7 +22,8 @@ from pkp_supervisor.workflow import CONDITIONS, TABLE, signature, step
 from planning_core.errors import PkpError
 
 HASH = "a" * 64
-PLAN = events.PlanSeen("/case", HASH, "L1", ("left", "right"))
+CT = "c" * 64
+PLAN = events.PlanSeen("/case", HASH, "L1", ("left", "right"), CT)
 OPERATOR = "dr"
 
 
@@ -40,13 +41,13 @@ APPROVED = events.Approved(HASH, OPERATOR, signature(HASH, OPERATOR))
 TO_APPROACH = (
     events.DevicesSeen(()),
     advance(Phase.INGEST),
-    events.CtSeen("c" * 64),
+    events.CtSeen(CT),
     advance(Phase.PLAN),
     PLAN,
     advance(Phase.APPROVE),
     APPROVED,
     advance(Phase.REGISTER),
-    events.RegistrationSeen(HASH, True, 9.5),
+    events.RegistrationSeen(HASH, True, 10.0),
     advance(Phase.APPROACH),
 )
 
@@ -56,7 +57,7 @@ def one_side(side):
         advance(Phase.VERIFY),
         events.VerificationSeen(HASH, side, True, 9.9),
         advance(Phase.INSERT),
-        events.InsertionConfirmed(HASH, side, OPERATOR),
+        events.InsertionConfirmed(HASH, side, OPERATOR, 0),
         advance(Phase.INJECT),
         events.DeliverySeen(HASH, side, True),
         advance(Phase.WITHDRAW),
@@ -117,6 +118,42 @@ def test_an_old_verification_does_not_lead_to_insertion():
     state = go(State(), *TO_APPROACH, *one_side("left")[:2])
     with pytest.raises(ConditionsNotMetError):
         go(state, advance(Phase.INSERT), now_s=10.6)
+
+
+def test_a_plan_made_on_another_ct_is_not_approved():
+    state = go(State(), *TO_APPROACH[:4], attrs.evolve(PLAN, ct_sha256="d" * 64))
+    with pytest.raises(ConditionsNotMetError, match="plan of this CT"):
+        go(state, advance(Phase.APPROVE))
+    labels_only = go(State(), *TO_APPROACH[:4], attrs.evolve(PLAN, ct_sha256=""))
+    with pytest.raises(ConditionsNotMetError, match="plan of this CT"):
+        go(labels_only, advance(Phase.APPROVE))
+
+
+def test_a_registration_of_before_the_bump_is_not_taken_when_it_is_said_again():
+    state = go(State(), *TO_APPROACH)
+    again = go(state, advance(Phase.REGISTER), events.RegistrationSeen(HASH, True, 10.0), now_s=20.0)
+    assert again.registered_s is None
+    assert go(again, events.RegistrationSeen(HASH, True, 20.5), now_s=21.0).registered_s == 20.5
+
+
+def test_silence_of_the_verification_during_insertion_stops():
+    state = go(State(), *TO_APPROACH, *one_side("left")[:3])
+    assert go(state, events.DevicesSeen(()), now_s=10.3).phase is Phase.INSERT
+    stopped = go(state, events.DevicesSeen(()), now_s=10.5)
+    assert (stopped.phase, stopped.reason) == (Phase.STOPPED, "verification: silent during insertion")
+    pinned = go(state, *one_side("left")[3:4])  # the pin is in: a hand may stand in the camera's way
+    assert go(pinned, events.DevicesSeen(()), now_s=12.0).phase is Phase.INSERT
+
+
+def test_a_pin_is_confirmed_only_where_the_position_is_verified_and_no_stop_came_between():
+    state = go(State(), *TO_APPROACH, *one_side("left")[:3])
+    confirmed = events.InsertionConfirmed(HASH, "left", OPERATOR, 0)
+    with pytest.raises(ConditionsNotMetError, match="verified"):
+        go(state, confirmed, now_s=11.0)
+    with pytest.raises(OldEpochError):
+        go(state, attrs.evolve(confirmed, epoch=1))
+    pinned = go(state, confirmed)
+    assert go(pinned, confirmed, now_s=11.0) == pinned  # a second click
 
 
 def test_losing_the_position_during_insertion_stops():
@@ -363,9 +400,9 @@ class NothingMovesAfterAStop(RuleBasedStateMachine):
     def verification(self, hash_, side, ok):
         self.tell(events.VerificationSeen(hash_, side, ok, self.now_s))
 
-    @rule(hash_=HASHES, side=SIDES)
-    def insertion(self, hash_, side):
-        self.tell(events.InsertionConfirmed(hash_, side, OPERATOR))
+    @rule(hash_=HASHES, side=SIDES, late=st.booleans())
+    def insertion(self, hash_, side, late):
+        self.tell(events.InsertionConfirmed(hash_, side, OPERATOR, self.state.epoch - late))
 
     @rule(hash_=HASHES, side=SIDES, still=st.booleans())
     def delivery(self, hash_, side, still):

@@ -7,6 +7,7 @@ touches the positioning; the executor's, for goals and what is told to others. W
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -68,6 +69,7 @@ class Arm(PkpNode[ArmConfig]):
         self._inbox: deque[Callable[[float], None]] = deque()
         self._numbers = itertools.count(1)
         self._registration: tuple[str, RigidTransform, float] | None = None
+        self._registered_s = -math.inf  # stamp of the newest word about a registration
         self._waiting: dict[int, tuple[ServerGoalHandle, float]] = {}
         self._located: RigidTransform | None = None
         self._period_s = limits.period_s
@@ -182,12 +184,15 @@ class Arm(PkpNode[ArmConfig]):
     # the executor's thread
 
     def _on_registration(self, result: RegistrationResult) -> None:
-        transform, before = translate.registration(result), self._registration
+        transform, before, now_s = translate.registration(result), self._registration, time.monotonic()
+        stamp_s = self.monotonic_of(result.header.stamp)
         if not result.accepted or transform is None:
-            self._registration = None
+            self._registration, self._registered_s = None, max(self._registered_s, min(stamp_s, now_s))
             self._doubt("the registration was refused")
             return
-        stamp_s = self.monotonic_of(result.header.stamp)
+        if not translate.newer(stamp_s, self._registered_s, now_s):
+            return  # one of before: what was refused or measured since counts
+        self._registered_s = stamp_s
         self._registration = (result.plan.plan_hash, transform, stamp_s)
         if before is not None and abs(before[1].matrix - transform.matrix).max() > 1e-6:
             self._doubt("the registration is another one")

@@ -17,6 +17,9 @@ from pkp_control.planned_path import CT
 from planning_core.errors import PkpError
 from planning_core.geometry import RigidTransform
 
+CLOCK_S = 0.002
+"""By which one stamp differs in monotonic time from reading to reading."""
+
 
 def permit(command: StateCommand, heard_s: float) -> Permit:
     """The supervisor's word; a phase that is none permits nothing."""
@@ -56,6 +59,11 @@ def registration(result: RegistrationResult) -> RigidTransform | None:
         return None
     t, q = result.transform.translation, result.transform.rotation
     return _rigid(PATIENT, CT, (q.x, q.y, q.z, q.w), (t.x, t.y, t.z))
+
+
+def newer(stamp_s: float, before_s: float, now_s: float) -> bool:
+    """Whether a result was measured after the one before, and not in the future; the same one again, read on a clock, is not."""
+    return before_s + CLOCK_S < stamp_s <= now_s + CLOCK_S
 
 
 def transform_stamped(transform: RigidTransform, stamp: Time) -> TransformStamped:

@@ -69,7 +69,7 @@ class Injector(PkpNode[Any]):
         self._cycle = InjectionCycle(self._client, journal, time.monotonic, self._injection)
         self._asker, self._plan, self._side = StopAsker(self), msg.PlanReference(), ""
         self._given: _Given | None = None
-        self._runner = InjectionRunner(self._cycle, self._gate, self._asker.ask, time.monotonic)
+        self._runner = self._new_runner()
         self._state = self.create_publisher(msg.InjectorState, names.INJECTOR, 10)
         self._operating = self.create_publisher(msg.OperatingState, names.INJECTOR_STATE, 10)
         self._heard = (
@@ -89,7 +89,8 @@ class Injector(PkpNode[Any]):
         self._timer.cancel()
 
     def begin(self) -> None:
-        """Look at the device from now on."""
+        """Look at the device from now on, in a thread of its own each time."""
+        self._runner = self._new_runner()
         self._runner.start()
         self._timer.reset()
 
@@ -113,6 +114,9 @@ class Injector(PkpNode[Any]):
             self.destroy_publisher(self._operating)
             del self._client
 
+    def _new_runner(self) -> InjectionRunner:
+        return InjectionRunner(self._cycle, self._gate, self._asker.ask, time.monotonic)
+
     def _on_command(self, word: msg.StateCommand) -> None:
         phase = ProcedurePhase(word.phase).name if word.phase in set(ProcedurePhase) else "FAULT"
         flow = word.flow_permitted and word.command == word.ENABLE
@@ -125,7 +129,7 @@ class Injector(PkpNode[Any]):
             phase,
             word.plan.plan_hash,
             word.side,
-            time.monotonic(),
+            min(time.monotonic(), self.monotonic_of(word.header.stamp)),  # one that lay in a queue is as old as its stamp says
         )
         try:
             self._gate.hear(permit, word.command != word.DISABLE)

@@ -26,6 +26,8 @@ from planning_core.errors import PkpError
 from planning_core.geometry import RigidTransform
 from planning_core.registration.plate import BUILT_IN, load_plate
 
+UNSEEN = Verification(AlignmentState.NOT_VERIFIED, "nothing to judge it by", 0, None, None, None, "")
+
 
 @attrs.frozen(eq=False)
 class _Judge:
@@ -53,6 +55,8 @@ class VerificationNode(PkpNode[VerificationConfig]):
         self._markers = Markers(config.patient_markers(), plate.markers_mm)
         self._judge: _Judge | None = None
         self._registration: tuple[str, RigidTransform] | None = None
+        self._registered_s = -math.inf  # stamp of the newest word about a registration
+        self._commanded: tuple[PlanReference, str] | None = None
         self._refused: Any = None
         self._judged_s = -math.inf
         self._last = VerificationState()
@@ -66,7 +70,7 @@ class VerificationNode(PkpNode[VerificationConfig]):
 
     def halt(self) -> None:
         """Silent from now on."""
-        self._judge = None
+        self._judge = self._commanded = None
 
     def close(self) -> None:
         """Let go."""
@@ -78,13 +82,21 @@ class VerificationNode(PkpNode[VerificationConfig]):
             del self._timer, self._heard
 
     def _on_registration(self, result: RegistrationResult) -> None:
-        transform = translate.registration(result)
-        self._registration = (result.plan.plan_hash, transform) if result.accepted and transform is not None else None
+        transform, stamp_s = translate.registration(result), self.monotonic_of(result.header.stamp)
+        good = result.accepted and transform is not None
+        if good and not translate.newer(stamp_s, self._registered_s, time.monotonic()):
+            return  # one of before: what was refused or measured since counts
+        judge = self._judge
+        if judge is not None and result.plan.plan_hash != judge.plan.plan_hash:
+            return  # of another plan: it says nothing about the one that is followed
+        self._registered_s = max(self._registered_s, min(stamp_s, time.monotonic()))
+        self._registration = (result.plan.plan_hash, transform) if good and transform is not None else None
         if self._registration is None:
             self._judge = None
 
     def _on_command(self, command: StateCommand) -> None:
         plan, side, held = command.plan, command.side, self._registration
+        self._commanded = (plan, side) if self.active and plan.plan_hash and side else None
         if not self.active or held is None or held[0] != plan.plan_hash or not plan.plan_hash or not side:
             self._judge = None
             return
@@ -117,16 +129,18 @@ class VerificationNode(PkpNode[VerificationConfig]):
         self._judged_s = now_s
         self._last = VerificationState(frame_number=frame.frame_number)
         self._last.header.stamp = frame.header.stamp
-        self._say(judge, judge.verifier.verification(now_s), lost)
+        self._say(judge.plan, judge.side, judge.verifier.verification(now_s), lost)
 
     def _on_silence(self) -> None:
-        """No frame, no position: said again and again, for silence alone could be taken for a slow camera."""
+        """No frame, or nothing to judge it by: said again and again, for silence alone could be taken for a slow camera."""
         judge, now_s = self._judge, time.monotonic()
-        if judge is not None and self.active and now_s - self._judged_s > self.config.fresh_s:
-            self._say(judge, judge.verifier.verification(now_s), True)
+        if judge is None and self._commanded is not None:
+            self._say(*self._commanded, UNSEEN, True)
+        elif judge is not None and self.active and now_s - self._judged_s > self.config.fresh_s:
+            self._say(judge.plan, judge.side, judge.verifier.verification(now_s), True)
 
-    def _say(self, judge: _Judge, seen: Verification, lost: bool) -> None:
-        message = VerificationState(plan=judge.plan, side=judge.side, frame_number=self._last.frame_number)
+    def _say(self, plan: PlanReference, side: str, seen: Verification, lost: bool) -> None:
+        message = VerificationState(plan=plan, side=side, frame_number=self._last.frame_number)
         message.header.stamp, message.header.frame_id = self._last.header.stamp, "patient_ref"
         message.entry_error, message.target_error = (
             math.nan if value is None else metres(value) for value in (seen.entry_mm, seen.target_mm)

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -72,7 +73,7 @@ class PkpNode(LifecycleNode, Generic[Config]):
         return super().create_timer(*arguments, **{"clock": Clock(clock_type=ClockType.STEADY_TIME), **named})
 
     def open(self) -> None:
-        """Configure: make publishers, services, open devices. A PkpError or OSError here refuses the configuration."""
+        """Configure: make publishers, services, open devices. An error here refuses the configuration."""
 
     def begin(self) -> None:
         """Activate."""
@@ -137,6 +138,10 @@ class PkpNode(LifecycleNode, Generic[Config]):
         except (PkpError, OSError) as error:
             self.unhealthy = str(error)
             self.get_logger().error(f"cannot {what}: {error}")
+            return False
+        except Exception as error:  # a mistake of ours: rclpy would swallow it and say nothing
+            self.unhealthy = f"{type(error).__name__}: {error}"
+            self.get_logger().error(f"cannot {what}: {traceback.format_exc()}")
             return False
         if what == "configure":
             self.unhealthy = ""

@@ -196,6 +196,8 @@ class RegistrationNode(PkpNode[RegistrationNodeConfig]):
             if verdict.accepted and goal.purpose == goal.REGISTER:
                 self._standing = verdict.standing
                 self._tree.publish(messages.tree(verdict.standing, stamp))
+            if not verdict.accepted:
+                self._standing = None  # a check that failed has shown it wrong: no later one makes it good again
             self.get_logger().info("; ".join((*verdict.standing.examined.notes, *verdict.reasons)))
             self._result.publish(result.registration)
             handle.succeed() if verdict.accepted else handle.abort()

@@ -66,7 +66,11 @@ class Planner(PkpNode[PlannerConfig]):
 
     def _fill_plan(self, facts: PlanFacts, result: PlanCase.Result) -> None:
         result.plan = PlanReference(
-            case_path=facts.case_path, plan_hash=facts.plan_hash, level=facts.level, sides=list(facts.sides)
+            case_path=facts.case_path,
+            plan_hash=facts.plan_hash,
+            level=facts.level,
+            sides=list(facts.sides),
+            ct_sha256=facts.ct_sha256,
         )
         result.recommended_volume, result.verdict, result.reasons = facts.recommended_volume, facts.verdict, list(facts.reasons)
         if facts.verdict != "refuse":  # a plan that must not be carried out is shown, and not offered for approval

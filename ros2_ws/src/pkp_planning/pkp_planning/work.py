@@ -61,12 +61,13 @@ class SegmentationFacts:
 
 @attrs.frozen
 class PlanFacts:
-    """A sealed plan; volume in m³."""
+    """A sealed plan; volume in m³. ``ct_sha256``: empty where it was made on labels alone."""
 
     case_path: str
     plan_hash: str
     level: str
     sides: tuple[str, ...]
+    ct_sha256: str
     recommended_volume: float
     verdict: str
     reasons: tuple[str, ...]
@@ -181,6 +182,7 @@ def _facts(job: Job, plan: Plan) -> PlanFacts:
         plan_hash=plan.plan_hash,
         level=plan.level,
         sides=tuple(dict.fromkeys(path.side for path in plan.paths)),  # a side may have several paths, the best first
+        ct_sha256=plan.ct_sha256 or "",
         recommended_volume=cubic_metres(plan.recommended_ml),
         verdict=plan.verdict,
         reasons=plan.reasons,

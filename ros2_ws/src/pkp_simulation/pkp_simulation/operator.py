@@ -271,7 +271,7 @@ class Operator:
 
     def confirm_insertion(self, plan: msg.PlanReference, side: str) -> None:
         """The pin is in."""
-        request = {"operator_id": self.identity, "side": side, "plan_hash": plan.plan_hash}
+        request = {"operator_id": self.identity, "side": side, "plan_hash": plan.plan_hash, "epoch": self.epoch}
         self.call(srv.ConfirmInsertion, names.CONFIRM_INSERTION, **request)
 
     def press(self, side: str, pressed: bool) -> None:

@@ -9,12 +9,13 @@ from pkp_supervisor.phases import Phase
 
 @attrs.frozen
 class PlanSeen:
-    """A sealed plan lies in its case."""
+    """A sealed plan lies in its case. ``ct_sha256``: of the CT that it was made on; empty where it was made on labels alone."""
 
     case_path: str
     plan_hash: str
     level: str
     sides: tuple[str, ...]
+    ct_sha256: str = ""
 
 
 @attrs.frozen
@@ -55,11 +56,12 @@ class VerificationSeen:
 
 @attrs.frozen
 class InsertionConfirmed:
-    """The operator has brought the pin in."""
+    """The operator has brought the pin in, as seen under the stop numbered ``epoch``."""
 
     plan_hash: str
     side: str
     operator: str
+    epoch: int
 
 
 @attrs.frozen

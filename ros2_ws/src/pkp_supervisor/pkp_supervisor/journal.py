@@ -76,9 +76,10 @@ def restore(run_folder: Path, now_s: float) -> State | None:
     return State(
         phase=Phase.FAULT if phase is Phase.FAULT else Phase.STOPPED,
         stopped_in=stopped_in,
-        plan=None if plan is None else PlanSeen(plan["case_path"], plan["plan_hash"], plan["level"], tuple(plan["sides"])),
+        plan=None if plan is None else PlanSeen(**{**plan, "sides": tuple(plan["sides"])}),
         registered_s=-math.inf if last["registered"] else None,
         sides_done=tuple(last["sides_done"]),
         stopped_s=now_s,
+        register_since_s=now_s,
         **kept,
     )

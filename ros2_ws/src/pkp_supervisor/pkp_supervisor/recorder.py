@@ -74,8 +74,8 @@ class Recorder(PkpNode[RecorderConfig]):
 
     def _look(self) -> None:
         for topic, types in self.get_topic_names_and_types():
-            if topic in self._topics or topic in self._unknown:
-                continue
+            if topic in self._topics or topic in self._unknown or not self.get_publishers_info_by_topic(topic):
+                continue  # nobody speaks yet: how it must be listened to is not known
             try:
                 text, kind = definition(types[0]), message_class(types[0])
             except NoDefinitionError as error:
@@ -100,6 +100,12 @@ class Recorder(PkpNode[RecorderConfig]):
     def _taker(self, topic: str, type_name: str, text: str) -> Any:
         return lambda data: self._log.add(Record(topic, type_name, text, data, time.time_ns()))
 
+    def _free(self) -> int:
+        try:
+            return shutil.disk_usage(self.config.folder).free
+        except OSError:  # the folder is gone; that nothing is written there the log says itself
+            return 0
+
     def _flush(self) -> None:
         self._log.flush(time.monotonic())
         state = self._log.state
@@ -111,7 +117,7 @@ class Recorder(PkpNode[RecorderConfig]):
             lost=state.lost,
             topics=len(self._topics),
             bytes=state.bytes,
-            free_bytes=shutil.disk_usage(self.config.folder).free,
+            free_bytes=self._free(),
             error_code=state.error_code,
             error_msg=state.error_msg,
         )

@@ -28,6 +28,7 @@ class State:
     Args:
         epoch: counts stops; goals and commands given under an older one are void.
         stopped_in: where a latched stop caught it.
+        register_since_s: when the phase of registration was entered last: what was measured before is not its.
         registered_s, verified_s: when the accepted measurement was taken; None without one.
         checked_s: an accepted registration (check) measured since the last stop.
     """
@@ -41,6 +42,7 @@ class State:
     ct_sha256: str = ""
     plan: events.PlanSeen | None = None
     approved_by: str = ""
+    register_since_s: float = 0.0
     registered_s: float | None = None
     checked_s: float | None = None
     stopped_s: float = 0.0

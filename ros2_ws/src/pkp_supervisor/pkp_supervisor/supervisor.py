@@ -192,7 +192,8 @@ class Supervisor(PkpNode[SupervisorConfig]):
 
     def _on_heartbeat(self, beat: msg.Heartbeat) -> None:
         patient = INTERLOCKS[self._state.phase].patience > 1
-        self._watch.hear(beat.node.rsplit("/", 1)[-1], time.monotonic(), beat.healthy, patient)
+        said_s = min(time.monotonic(), self.monotonic_of(beat.header.stamp))
+        self._watch.hear(beat.node.rsplit("/", 1)[-1], said_s, beat.healthy, patient)
 
     def _on_command(self, command: msg.StateCommand) -> None:
         if command.supervisor != self._identity and self._state.phase.name != "FAULT":

@@ -20,7 +20,7 @@ Monotonic = Callable[[Time], float]
 
 def plan(message: msg.PlanReference) -> events.PlanSeen:
     """A sealed plan."""
-    return events.PlanSeen(message.case_path, message.plan_hash, message.level, tuple(message.sides))
+    return events.PlanSeen(message.case_path, message.plan_hash, message.level, tuple(message.sides), message.ct_sha256)
 
 
 def ct(message: msg.CtReference) -> events.CtSeen:
@@ -63,7 +63,7 @@ def rearm(request: srv.Rearm.Request) -> events.Rearm:
 
 def insertion(request: srv.ConfirmInsertion.Request) -> events.InsertionConfirmed:
     """The pin is in."""
-    return events.InsertionConfirmed(request.plan_hash, request.side, request.operator_id)
+    return events.InsertionConfirmed(request.plan_hash, request.side, request.operator_id, request.epoch)
 
 
 def advance(request: srv.Advance.Request) -> events.Event:
@@ -85,7 +85,9 @@ def plan_message(state: State) -> msg.PlanReference:
     held = state.plan
     if held is None:
         return msg.PlanReference()
-    return msg.PlanReference(case_path=held.case_path, plan_hash=held.plan_hash, level=held.level, sides=list(held.sides))
+    return msg.PlanReference(
+        case_path=held.case_path, plan_hash=held.plan_hash, level=held.level, sides=list(held.sides), ct_sha256=held.ct_sha256
+    )
 
 
 def state_command(state: State, supervisor: str, sequence: int, now: Time) -> msg.StateCommand:

@@ -38,13 +38,13 @@ class Watchdogs:
         self._last = dict.fromkeys(limits_s, -math.inf)
         self._faulty: set[str] = set()
 
-    def hear(self, name: str, now_s: float, healthy: bool = True, patient: bool = False) -> None:
-        """A source spoke. One that says it cannot work counts as silent at once, or where one is ``patient`` as not heard.
+    def hear(self, name: str, said_s: float, healthy: bool = True, patient: bool = False) -> None:
+        """A source spoke, at ``said_s``: a word that lay about, or is said again, makes nobody fresher. One that says it cannot work counts as silent at once, or where one is ``patient`` as not heard.
 
         Unknown sources are ignored.
         """
         if name in self._last and healthy:
-            self._last[name] = now_s
+            self._last[name] = max(self._last[name], said_s)
         elif name in self._last and not patient:
             self._last[name] = -math.inf
 

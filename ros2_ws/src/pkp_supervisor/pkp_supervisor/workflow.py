@@ -35,6 +35,7 @@ CONDITIONS: dict[str, Condition] = {
     "all nodes heard": lambda state, now_s, fresh: not state.silent,
     "CT ingested": lambda state, now_s, fresh: bool(state.ct_sha256),
     "plan sealed": lambda state, now_s, fresh: state.plan is not None,
+    "plan of this CT": lambda state, now_s, fresh: state.plan is not None and state.plan.ct_sha256 == state.ct_sha256,
     "plan approved": lambda state, now_s, fresh: bool(state.approved_by),
     "registration accepted": lambda state, now_s, fresh: state.registered_s is not None,
     "position verified": _verified,
@@ -48,7 +49,7 @@ CONDITIONS: dict[str, Condition] = {
 TABLE: tuple[tuple[Phase, Phase, tuple[str, ...]], ...] = (
     (Phase.PREFLIGHT, Phase.INGEST, ("all nodes heard",)),
     (Phase.INGEST, Phase.PLAN, ("CT ingested",)),
-    (Phase.PLAN, Phase.APPROVE, ("plan sealed",)),
+    (Phase.PLAN, Phase.APPROVE, ("plan sealed", "plan of this CT")),
     (Phase.APPROVE, Phase.PLAN, ()),
     (Phase.APPROVE, Phase.REGISTER, ("plan approved",)),
     (Phase.REGISTER, Phase.APPROACH, ("plan approved", "registration accepted", "a side is left")),
@@ -114,7 +115,7 @@ def _advance(state: State, event: events.Advance, now_s: float, fresh: Freshness
     if event.to is Phase.APPROACH:  # a path begins anew, whichever way it was reached
         return attrs.evolve(state, side=state.sides_left[0], verified_s=None, inserted=False, plunger_still=False)
     if event.to is Phase.REGISTER:
-        return attrs.evolve(state, registered_s=None, checked_s=None, verified_s=None)
+        return attrs.evolve(state, register_since_s=now_s, registered_s=None, checked_s=None, verified_s=None)
     if event.to is Phase.VERIFY:
         return attrs.evolve(state, verified_s=None)
     if event.to is Phase.INSERT:
@@ -163,7 +164,7 @@ def _registration(state: State, event: events.RegistrationSeen, now_s: float, fr
         return state  # from a clock that is not ours
     if state.latched:
         return attrs.evolve(state, checked_s=event.measured_s) if event.measured_s > state.stopped_s else state
-    if state.phase is Phase.REGISTER:
+    if state.phase is Phase.REGISTER and event.measured_s >= state.register_since_s:  # an older one may be of before a bump
         return attrs.evolve(state, registered_s=event.measured_s)
     return state
 
@@ -181,9 +182,14 @@ def _verification(state: State, event: events.VerificationSeen, now_s: float, fr
 def _inserted(state: State, event: events.InsertionConfirmed, now_s: float, fresh: Freshness) -> State:
     if state.phase is not Phase.INSERT:
         raise WrongPhaseError(f"no pin is inserted in {state.phase.name.lower()}", phase=state.phase.name)
+    _same_epoch(state, event.epoch)
     _same_plan(state, event.plan_hash)
     if event.side != state.side:
         raise WrongPlanError(f"the {state.side} side is being worked on, not {event.side}", side=state.side, given=event.side)
+    if not state.inserted and not _verified(state, now_s, fresh):
+        raise ConditionsNotMetError(
+            "the guide's position has not just been verified: nobody knows where the pin went", waits_for=["position verified"]
+        )
     return attrs.evolve(state, inserted=True)
 
 
@@ -196,7 +202,11 @@ def _delivery(state: State, event: events.DeliverySeen, now_s: float, fresh: Fre
 def _devices(state: State, event: events.DevicesSeen, now_s: float, fresh: Freshness) -> State:
     state = attrs.evolve(state, silent=event.silent)
     missed = [name for name in INTERLOCKS[state.phase].needs if name in event.silent]
-    return _latch(state, Phase.STOPPED, f"watchdog: {', '.join(missed)} not heard", now_s) if missed else state
+    if missed:
+        return _latch(state, Phase.STOPPED, f"watchdog: {', '.join(missed)} not heard", now_s)
+    if state.phase is Phase.INSERT and not state.inserted and not _verified(state, now_s, fresh):
+        return _latch(state, Phase.STOPPED, "verification: silent during insertion", now_s)
+    return state
 
 
 def _stop(state: State, event: events.Stop, now_s: float, fresh: Freshness) -> State:

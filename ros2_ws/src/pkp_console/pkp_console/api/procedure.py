@@ -123,7 +123,8 @@ def rearm(asked: AtEpoch, session: Operating, desk: AtDesk) -> dict[str, Any]:
 def confirm(asked: SideQuestion, session: Operating, desk: AtDesk) -> dict[str, Any]:
     """The pin is in."""
     place = _plan_in_hand(desk)
-    return _decided(desk, "confirm_insertion", operator_id=session.name, side=asked.side, plan_hash=place.plan_hash)
+    pin = {"side": asked.side, "plan_hash": place.plan_hash, "epoch": asked.epoch}
+    return _decided(desk, "confirm_insertion", operator_id=session.name, **pin)
 
 
 @router.post("/goals/ingest", status_code=202)
