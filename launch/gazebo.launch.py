@@ -1,4 +1,4 @@
-"""The nodes with the arm in Gazebo (ros_gz_sim, gz_ros2_control): ros2 launch pkp_bringup gazebo.launch.py run_folder:=…
+"""The nodes with the arm in Gazebo (ros_gz_sim, gz_ros2_control): ros2 launch pkp_bringup gazebo.launch.py sim_folder:=…
 
 Tracker and injector stay the simulated ones on their serial lines; the arm is the same node on the same ros2_control interface.
 """
@@ -28,7 +28,12 @@ def generate_launch_description():
             PythonLaunchDescriptionSource(str(gazebo)),
             launch_arguments={"gz_args": f"-r {described / 'gazebo/room.sdf'}"}.items(),
         ),
-        Node(package="robot_state_publisher", executable="robot_state_publisher", parameters=[{"robot_description": room}]),
+        Node(
+            package="robot_state_publisher",
+            executable="robot_state_publisher",
+            parameters=[{"robot_description": room}],
+            remappings=[("/tf", "/gazebo/tf"), ("/tf_static", "/gazebo/tf_static")],  # the frames are the arm node's to say
+        ),
         Node(package="ros_gz_sim", executable="create", arguments=["-topic", "robot_description", "-name", "room"]),
         Node(package="controller_manager", executable="spawner", arguments=["joint_state_broadcaster"]),
         Node(package="controller_manager", executable="spawner", arguments=["forward_position_controller"]),

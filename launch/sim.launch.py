@@ -1,4 +1,4 @@
-"""Simulated devices and all nodes, for an installed ROS: ros2 launch pkp_bringup sim.launch.py run_folder:=…"""
+"""Simulated devices and all nodes, for an installed ROS: ros2 launch pkp_bringup sim.launch.py sim_folder:=…"""
 
 from pkp_bringup.launching import description
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import attrs
 
+from pkp_bringup.parameter_file import Parameters, with_parameters
 from planning_core.errors import InputError
 
 Kind = Literal["sim", "gazebo", "hardware"]
@@ -114,21 +115,24 @@ class SimulatedRoom:
 def bring_up(
     kind: Kind,
     run_folder: Path,
-    watch: tuple[str, ...] = (),
     room: SimulatedRoom | None = None,
     console: tuple[str, ...] | None = None,
+    parameters: Parameters | None = None,
 ) -> tuple[NodeSpec, ...]:
     """Simulated devices first, then the nodes in pipeline order: the recorder hears everything, the supervisor speaks last and
     falls silent first.
 
     Args:
-        watch: nodes whose silence the supervisor takes for a stop; empty: its own list.
         room: of the simulated devices; where there is none they are not started.
         console: words of the operator's console; None: without it.
+        parameters: in place of the bring-up's own.
+
+    Raises:
+        ParameterFileError: parameters for a node that is not there.
     """
     devices = () if room is None or kind == "hardware" else simulated_devices(kind, room)
     page = () if console is None else (operators_console(run_folder, console),)
-    return (*devices, *nodes(kind, run_folder, watch, room), *page)
+    return with_parameters((*devices, *nodes(kind, run_folder, room), *page), parameters or {})
 
 
 def operators_console(run_folder: Path, words: tuple[str, ...] = ()) -> NodeSpec:
@@ -156,14 +160,12 @@ def simulated_devices(kind: Kind, room: SimulatedRoom) -> tuple[NodeSpec, ...]:
     return tuple(specs)
 
 
-def nodes(kind: Kind, run_folder: Path, watch: tuple[str, ...], room: SimulatedRoom | None) -> tuple[NodeSpec, ...]:
+def nodes(kind: Kind, run_folder: Path, room: SimulatedRoom | None) -> tuple[NodeSpec, ...]:
     """The lifecycle nodes; the same on hardware but for where their lines are."""
     simulated = kind != "hardware"
     folder = room.folder if room is not None else run_folder / "sim"
     patience = PATIENCE if simulated else {}
     supervisor: dict[str, Any] = {"run_folder": str(run_folder), **patience.get("supervisor", {})}
-    if watch:
-        supervisor["watch"] = list(watch)
     ingest: dict[str, Any] = {"received_folder": str(run_folder / "received")}
     if room is not None and room.dicom_port:
         ingest |= {"dicom_port": room.dicom_port, "peers": [f"{CARM}@127.0.0.1"]}

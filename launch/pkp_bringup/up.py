@@ -21,6 +21,7 @@ from rclpy.signals import SignalHandlerOptions
 from pkp_bringup.domain import DOMAINS, loopback, own_domain
 from pkp_bringup.lifecycle import spin
 from pkp_bringup.nodes import KINDS, SimulatedRoom, bring_up
+from pkp_bringup.parameter_file import read_parameters
 from pkp_bringup.room import Room
 from planning_core.errors import InputError, PkpError
 
@@ -29,6 +30,15 @@ if TYPE_CHECKING:
     from pkp_simulation.procedure import Subject
 
 FAILED_STATUS = 1
+NOTHING_DONE: dict[str, Any] = {
+    "verified": False,
+    "true_tip_error_mm": {"entry": None, "target": None},
+    **dict.fromkeys(("true_angle_error_deg", "predicted_target_error_mm", "planned_ml", "delivered_ml", "peak_kpa", "seconds")),
+    "sides": {},
+    "report": None,
+    "mcap": [],
+}
+"""What --json says of a procedure that did not begin."""
 POINT = tuple[float, float, float]
 
 
@@ -36,6 +46,12 @@ class WrongOptionsError(InputError):
     """Options that do not go together. Carries ``option``."""
 
     code = "wrong_options"
+
+
+class RunFolderError(InputError):
+    """The run folder cannot be made. Carries ``folder``."""
+
+    code = "run_folder"
 
 
 class InterruptedByUserError(PkpError):
@@ -52,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
         kind.add_argument(f"--{name}", dest="kind", action="store_const", const=name)
     made.add_argument("--run-folder", type=Path, help="audit chain, record, report and logs (default: runs/<time>)")
     made.add_argument("--domain", type=int, choices=DOMAINS, metavar="N", help="ROS_DOMAIN_ID, 1–101 (default: a free one)")
-    made.add_argument("--watch", nargs="+", default=(), metavar="NODE", help="nodes whose silence stops the procedure")
+    made.add_argument("--parameters", type=Path, help="YAML file of the nodes' parameters: ports, peers, tools, arm, cement")
     made.add_argument("--case", type=Path, help="planned case whose CT is the simulated patient (default: a made-up patient)")
     made.add_argument("--seed", type=int, default=1, help="of the simulated room and of a made-up patient")
     made.add_argument("--console", action=argparse.BooleanOptionalAction, help="the operator's page (default: but with --auto)")
@@ -74,17 +90,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: asked.set())
     try:
         _check(given)
-        folder.mkdir(parents=True, exist_ok=True)
+        _made(folder)
         result = _run(given, folder, asked)
     except PkpError as error:
         _say(error.message)
         if given.json:
-            print(json.dumps(error.as_dict(), default=str))
+            print(json.dumps({**NOTHING_DONE, **error.as_dict(), "faults": [error.as_dict()]}, default=str))
         return error.exit_status
     if result is None:
         return 0
     print(json.dumps(result) if given.json else _summary(result))
     return 0 if result["verified"] else FAILED_STATUS
+
+
+def _made(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunFolderError(f"no run folder can be made at {folder}: {error.strerror}", folder=str(folder)) from error
 
 
 def _check(given: argparse.Namespace) -> None:
@@ -95,6 +118,7 @@ def _check(given: argparse.Namespace) -> None:
 
 
 def _run(given: argparse.Namespace, folder: Path, asked: threading.Event) -> dict[str, Any] | None:
+    parameters = read_parameters(given.parameters) if given.parameters is not None else None
     with ExitStack() as stack:
         environment = loopback(given.domain if given.domain is not None else stack.enter_context(own_domain()))
         subject, simulated = None, None
@@ -108,7 +132,7 @@ def _run(given: argparse.Namespace, folder: Path, asked: threading.Event) -> dic
         node = rclpy.create_node("pkp_up")
         console = _console(given)
         words = None if console is None else ("--cases", str(given.cases.resolve()), "--port", str(console))
-        specs = bring_up(given.kind, folder, tuple(given.watch), simulated, words)
+        specs = bring_up(given.kind, folder, simulated, words, parameters)
         room = Room(specs, folder, node, environment, _say)
         with ExitStack() as running:
             running.callback(room.end)

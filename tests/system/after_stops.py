@@ -41,14 +41,13 @@ def after_stops(record: Path, permit_s: float) -> list[AfterStop]:
 def _of_span(span: list, highest: int, permit_s: float) -> tuple[int, list[AfterStop]]:
     """Stops of a time in which the clock ran evenly, and the newest epoch; ``highest``: the newest before it."""
     from pkp_lifecycle import names
-    from pkp_msgs.msg import InjectorState
 
     words = [(entry.heard_s, entry.message) for entry in span if entry.topic == names.STATE_COMMAND]
     moved = [entry.heard_s for entry in span if entry.topic == names.JOINT_COMMANDS]
     flowed = [
         min(_seconds(entry.message.header.stamp), entry.heard_s)  # under way as the clock was set back, it is not from the future
         for entry in span
-        if entry.topic == names.INJECTOR and entry.message.state == InjectorState.INJECTING and entry.message.flow > 0
+        if entry.topic == names.INJECTOR and entry.message.flow > 0
     ]
     found = []
     for (_, before), (at_s, word) in zip(words, words[1:], strict=False):

@@ -46,7 +46,7 @@ class OperatingRoom:
         self.node = node = rclpy.create_node("test_of_faults")
         node.get_clock = lambda: self.clock
         self.folder, self.environment = folder, {**environment, **self.clock.environment, "OPENPKP_SIM": str(place)}
-        self.specs = {s.name: s for s in bring_up("sim", folder, (), self.sim) if s.name not in PLAYED}
+        self.specs = {s.name: s for s in bring_up("sim", folder, self.sim) if s.name not in PLAYED}
         self.room = Room(tuple(self.specs.values()), folder, node, self.environment, lambda words: None)
         self.names, self.msg = names, msg
         self.operator = Operator(node, self.spin)

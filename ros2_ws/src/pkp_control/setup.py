@@ -11,4 +11,11 @@ setup(
         ("share/pkp_control", ["package.xml"]),
     ],
     zip_safe=True,
+    entry_points={
+        "console_scripts": [
+            "arm = pkp_control.arm:main",
+            "verification = pkp_control.verification:main",
+            "injector = pkp_control.injector:main",
+        ]
+    },
 )

@@ -1,7 +1,9 @@
 """Separate processes over the real middleware."""
 
 import hashlib
+import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,8 +30,8 @@ def room(ros, tmp_path):
     node, environment = ros
     made = []
 
-    def make(*names, watch=()):
-        specs = tuple(s for s in bring_up("sim", tmp_path / "run", watch) if s.name in names)
+    def make(*names):
+        specs = tuple(s for s in bring_up("sim", tmp_path / "run") if s.name in names)
         made.append(Room(specs, tmp_path / "run", node, environment, lambda words: None))
         return made[-1]
 
@@ -108,7 +110,7 @@ def test_a_device_that_ends_as_it_is_started_is_named_with_its_last_words(ros, t
 
     node, environment = ros
     broken = NodeSpec("injector_sim", "hardware_sim", "injector", arguments=("--link", "x", "--nonsense"), lifecycle=False)
-    recorder = next(s for s in bring_up("sim", tmp_path, ()) if s.name == "recorder")  # takes longer to come up
+    recorder = next(s for s in bring_up("sim", tmp_path) if s.name == "recorder")  # takes longer to come up
     room = Room((broken, recorder), tmp_path, node, environment, lambda words: None)
     try:
         with pytest.raises(EndedAtStartError, match="--nonsense") as refused:
@@ -235,6 +237,24 @@ def test_a_bad_parameter_ends_the_node_with_its_name_and_range(room, ros, tmp_pa
     assert bad.process.wait(30.0) == 2
     assert "rate_hz" in bad.last_words()
     assert "from 20 to 200" in bad.last_words()
+
+
+def addresses(pid):
+    """Local addresses of all of a process's network sockets."""
+    own = {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
+    found = set()
+    for table in ("udp", "tcp", "udp6", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            words = line.split()
+            if f"socket:[{words[9]}]" in own:
+                found.add(words[1].rsplit(":", 1)[0])
+    return found
+
+
+def test_no_socket_of_a_node_can_be_reached_from_elsewhere(room):
+    one = room("supervisor")
+    one.start()
+    assert addresses(child(one, "supervisor").process.pid) == {"0100007F"}  # 127.0.0.1 as the kernel writes it
 
 
 def test_the_signature_of_an_approval_is_that_of_the_message():

@@ -66,7 +66,12 @@ class StandIn:
         result = RegistrationResult(plan=self.plan, accepted=accepted)
         result.header.stamp, result.header.frame_id = self._stamp(time.monotonic()), "patient_ref"
         result.transform = transform_stamped(transform or self.room.registration, result.header.stamp).transform
+        self.said = result if accepted else getattr(self, "said", None)
         self.registration.publish(result)
+
+    def say_again(self):
+        """The last registration that was accepted, as it was."""
+        self.registration.publish(self.said)
 
     def look(self, side="left"):
         """Number of setpoints, when the last came (monotonic s), what was asked to stop, true error (entry, target) mm."""

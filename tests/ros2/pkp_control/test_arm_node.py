@@ -129,6 +129,12 @@ def test_it_reaches_the_place_holds_stops_and_withdraws(stage):
     assert stage.code_of() == "no_registration"
     far.register()
     stage.wait(0.1)
+    far.register(accepted=False)
+    far.say_again()
+    stage.wait(0.1)
+    assert stage.code_of() == "no_registration"  # what was refused is not brought back by an older word
+    far.register()
+    stage.wait(0.1)
     assert stage.code_of(epoch=9) == "old_epoch"
     assert stage.code_of(side="right") == "wrong_plan"
     assert far.look()[0] == 0

@@ -39,7 +39,7 @@ class Bedside:
         spec = NodeSpec("injector", "pkp_control", "injector", parameters)
         self.make = lambda: Room((spec,), folder / "run", node, environment, lambda words: None)
         self.phase, self.epoch, self.side, self.speaking, self.sequence = INJECT, 0, "left", True, 0
-        self.pressed, self.presses, self.press_side, self.press_epoch = False, 0, None, None
+        self.pressed, self.presses, self.press_side, self.press_epoch, self.word_age_s = False, 0, None, None, 0.0
         self.states, self.operating, self.asked = [], [], []
         node.create_subscription(msg.InjectorState, names.INJECTOR, self.states.append, 10)
         node.create_subscription(msg.OperatingState, names.INJECTOR_STATE, self.operating.append, 10)
@@ -92,6 +92,8 @@ class Bedside:
         self.phase = INJECT
 
     def speak(self):
+        from rclpy.duration import Duration
+
         if not self.speaking:
             return
         self.sequence += 1
@@ -100,7 +102,7 @@ class Bedside:
             supervisor="test", sequence=self.sequence, epoch=self.epoch, flow_permitted=flow, phase=self.phase, plan=self.plan,
             side=self.side, command=1 if flow else 0,
         )  # fmt: skip
-        word.header.stamp = self.node.get_clock().now().to_msg()
+        word.header.stamp = (self.node.get_clock().now() - Duration(seconds=self.word_age_s)).to_msg()
         self.command.publish(word)
 
     def hold(self):
@@ -246,6 +248,39 @@ def test_silence_of_the_supervisor_stops_the_flow(bedside):
     assert bedside.asked[0][0] == "injector"
     assert "last heard 0." in bedside.asked[0][1]
     assert bedside.still()
+
+
+def test_words_of_the_supervisor_that_lay_about_permit_nothing(bedside):
+    """As they come out of a queue, or out of a record, while nobody supervises any more."""
+    bedside.word_age_s = 5.0
+    heard = bedside.sequence
+    bedside.until(lambda: bedside.sequence > heard + 20)
+    assert bedside.refused(bedside.goal()) == "stale"
+    bedside.word_age_s = 0.0
+    heard = bedside.sequence
+    bedside.until(lambda: bedside.sequence > heard + 20)
+    handle = bedside.flowing()
+    bedside.word_age_s = 5.0
+    assert bedside.result(handle)[0].error_code == "ordered"
+    assert bedside.still()
+
+
+def test_put_out_of_work_and_back_to_work_it_is_stopped_until_a_rearm_and_then_delivers(bedside):
+    from pkp_bringup.lifecycle import ACTIVATE, DEACTIVATE
+
+    bedside.flowing()
+    clients = bedside.rooms[-1].clients
+    clients.change("injector", DEACTIVATE)
+    assert bedside.still()
+    bedside.stop()
+    bedside.pressed = False
+    clients.change("injector", ACTIVATE)
+    assert bedside.still()
+    bedside.rearm()
+    bedside.until(lambda: bedside.states[-1].state == bedside.msg.InjectorState.IDLE)
+    result, status = bedside.result(bedside.flowing())
+    assert (status, result.error_code) == (4, "")
+    assert given(bedside) == pytest.approx(1.0, abs=0.05)
 
 
 def test_a_new_epoch_ends_the_goal_and_only_a_rearm_lets_another_one_begin(bedside):

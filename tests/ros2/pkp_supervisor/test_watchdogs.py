@@ -20,6 +20,15 @@ def test_a_source_that_says_it_cannot_work_is_silent_at_once():
     assert watch.seen(1.02).silent == ("tracker",)
 
 
+def test_an_old_word_makes_nobody_fresher():
+    watch = Watchdogs({"tracker": 0.1})
+    watch.hear("tracker", 1.0)
+    watch.hear("tracker", 0.4)
+    assert watch.seen(1.05).silent == ()
+    watch.hear("tracker", 1.0)  # said again
+    assert watch.seen(1.2).silent == ("tracker",)
+
+
 def test_a_source_that_is_faulty_is_silent_however_often_it_is_heard():
     watch = Watchdogs({"injector": 0.1})
     watch.doubt("injector", True)
@@ -27,12 +36,6 @@ def test_a_source_that_is_faulty_is_silent_however_often_it_is_heard():
     assert watch.seen(1.0).silent == ("injector",)
     watch.doubt("injector", False)
     assert watch.seen(1.0).silent == ()
-
-
-def test_what_nobody_listens_for_counts_as_silent_where_it_is_expected():
-    watch = Watchdogs({"arm": 0.1})
-    watch.hear("arm", 1.0)
-    assert watch.seen(1.0, expected=("tracker",)).silent == ("tracker",)
 
 
 @pytest.mark.parametrize("limit", [0.0, -1.0, math.nan, math.inf])

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+import math
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pkp_control.approach import ApproachConfig
 from pkp_control.compensation import CompensationConfig
 from pkp_control.kinematics import ArmModel
 from pkp_control.planned_path import GuideConfig
+
+FARTHEST = 10.0
+
+
+def _three(text: str) -> str:
+    """Three numbers with blanks between, as URDF writes them; metres or radians."""
+    try:
+        numbers = [float(word) for word in text.split()]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 3 or not all(math.isfinite(n) and abs(n) <= FARTHEST for n in numbers):
+        raise ValueError(f"three numbers from {-FARTHEST:g} to {FARTHEST:g} are needed")
+    return text
+
+
+def _place(text: str) -> str:
+    return _three(text) if text else text
+
+
+def _size(text: str) -> str:
+    if min(float(word) for word in _three(text).split()) <= 0:
+        raise ValueError("sides above 0 are needed")
+    return text
 
 
 class ArmConfig(BaseModel):
@@ -16,10 +42,12 @@ class ArmConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: ArmModel = Field(ArmModel.UR5, description="row of the description")
-    base_xyz: str = Field("", description="where the arm stands in the room, m; empty: the description's place")
-    base_rpy: str = Field("0 0 0", description="how it is turned, rad")
-    patient_xyz: str = Field("0 0 0.10", description="middle of the patient's box, m")
-    patient_size: str = Field(
+    base_xyz: Annotated[str, AfterValidator(_place)] = Field(
+        "", description="where the arm stands in the room, m; empty: the description's place"
+    )
+    base_rpy: Annotated[str, AfterValidator(_three)] = Field("0 0 0", description="how it is turned, rad")
+    patient_xyz: Annotated[str, AfterValidator(_three)] = Field("0 0 0.10", description="middle of the patient's box, m")
+    patient_size: Annotated[str, AfterValidator(_size)] = Field(
         "0.60 0.30 0.20",
         description="sides of the patient's box, m; so wide is a prone back level (assumed)",
     )

@@ -46,6 +46,9 @@ class SupervisorConfig(BaseModel):
     def _distinct(self) -> SupervisorConfig:
         if len(set(self.watch)) != len(self.watch):
             raise ValueError(f"watch names a node twice: {', '.join(self.watch)}")
+        lacking = sorted({name for lock in INTERLOCKS.values() for name in lock.needs} - set(self.watch))
+        if lacking:
+            raise ValueError(f"watch lacks {', '.join(lacking)}, without whom no procedure can go on")
         return self
 
 
@@ -63,8 +66,6 @@ class Supervisor(PkpNode[SupervisorConfig]):
         self._identity = uuid.uuid4().hex
         self._sequence = 0
         self._fresh = Freshness(config.registration_check_s, config.verification_s)
-        expected = {name for lock in INTERLOCKS.values() for name in lock.needs}
-        self._expected = tuple(sorted(expected - set(config.watch)))
         self._watch = Watchdogs(dict.fromkeys(config.watch, config.watch_limit_s))
         self._folder = Path(config.run_folder)
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -172,7 +173,7 @@ class Supervisor(PkpNode[SupervisorConfig]):
         late, self._ticked_s = now_s - self._ticked_s > HELD_UP_PERIODS / self.config.rate_hz, now_s
         self._held_up = late and not self._held_up
         if not self._held_up:
-            self._take(self._watch.seen(now_s, self._expected, INTERLOCKS[self._state.phase].patience))
+            self._take(self._watch.seen(now_s, INTERLOCKS[self._state.phase].patience))
         self._say(everything=self._sequence % self.SPEAK_OF_ALL == 0)
 
     def _say(self, everything: bool = True) -> None:

@@ -39,7 +39,9 @@ class Watchdogs:
         self._faulty: set[str] = set()
 
     def hear(self, name: str, said_s: float, healthy: bool = True, patient: bool = False) -> None:
-        """A source spoke, at ``said_s``: a word that lay about, or is said again, makes nobody fresher. One that says it cannot work counts as silent at once, or where one is ``patient`` as not heard.
+        """A source spoke, at ``said_s``: a word that lay about, or is said again, makes nobody fresher.
+
+        One that says it cannot work counts as silent at once, or where one is ``patient`` as not heard.
 
         Unknown sources are ignored.
         """
@@ -60,7 +62,6 @@ class Watchdogs:
         last = {**self._last, **dict.fromkeys(self._faulty, -math.inf)}
         return tuple(Heard(name, now_s - last[name], patience * limit) for name, limit in self._limits.items())
 
-    def seen(self, now_s: float, expected: tuple[str, ...] = (), patience: float = 1.0) -> DevicesSeen:
-        """The event for the workflow. ``expected``: sources without which no phase that needs them can be entered."""
-        silent = [h.name for h in self.ages(now_s, patience) if h.silent]
-        return DevicesSeen(tuple(silent) + tuple(name for name in expected if name not in self._limits))
+    def seen(self, now_s: float, patience: float = 1.0) -> DevicesSeen:
+        """The event for the workflow."""
+        return DevicesSeen(tuple(h.name for h in self.ages(now_s, patience) if h.silent))
