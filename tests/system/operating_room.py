@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -194,18 +195,34 @@ class OperatingRoom:
         }
         return json.dumps(facts, default=str)
 
-    def at_work_of(self, name):
+    @contextmanager
+    def latecomer(self):
+        """A node that comes now and asks who is at work: one that has been there through clock steps and partitions may have
+        dropped somebody from its graph whom it still hears."""
+        import rclpy
+        from rclpy.context import Context
+
+        context = Context()
+        rclpy.init(context=context)
+        node = rclpy.create_node("latecomer", context=context)
+        try:
+            yield lambda name: self._at_work(node, name)
+        finally:
+            node.destroy_node()
+            rclpy.try_shutdown(context=context)
+
+    def _at_work(self, ask, name):
         """Topics that a process publishes and hears, and services it offers; an action's inner ones are left out."""
         found = [set(), set(), set()]
         for node in (name, f"{name}_loop"):
-            for kind, names in zip(found, self._graph(node), strict=True):
+            for kind, names in zip(found, self._graph(ask, node), strict=True):
                 kind.update(n for n in names if "/_action/" not in n)
         return found
 
-    def _graph(self, node):
+    @staticmethod
+    def _graph(ask, node):
         from rclpy.node import NodeNameNonExistentError
 
-        ask = self.node
         try:
             return [
                 [name for name, _ in entries]
