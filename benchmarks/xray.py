@@ -114,7 +114,9 @@ def measured(trial: Trial, plan: bool = False) -> Row | None:
     row["drawn_both_inside"] = drawn_inside(trial)
     row |= {key: round(value, 4) for key, value in scores(found.chain.shape, trial).items()}
     if plan and not trial.collapse:  # the mask shows the bone as it was before it was pressed flat
+        began = time.perf_counter()
         row |= planned(found, trial)
+        row["plan_s"] = round(time.perf_counter() - began, 2)
     return row | {f"rigid_{key}": round(value, 4) for key, value in scores(found.rigid, trial).items()}
 
 
@@ -197,6 +199,14 @@ def with_plans(rows: Sequence[Row]) -> str:
         if len(within):
             stated, left = within.mean(axis=0)
             out.append(f"| {low_risk:.0%} to {high_risk:.0%} | {len(within)} | {stated:.1%} | {left:.1%} |")
+    left = [row for row in some if not row["planned_cannula"]]
+    out += [
+        "",
+        f"of {len(left)} whose cannulas left a pedicle's bone or had no path {sum(row.get('flagged', False) for row in left)} were flagged",
+    ]
+    seconds = np.array([row["s"] + row["plan_s"] for row in some if "plan_s" in row])
+    if len(seconds):
+        out.append(f"fit and paths together {np.median(seconds):.1f} s (median), {seconds.max():.1f} s at most; wanted 30")
     return "\n".join(out)
 
 
