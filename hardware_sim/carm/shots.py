@@ -19,8 +19,8 @@ from planning_core.geometry import RigidTransform
 from planning_core.imaging.drr.acquisition import FLUOROSCOPY, Materials, acquire
 from planning_core.imaging.ingest import load_ct
 from planning_core.imaging.volume import CtVolume
+from planning_core.xray.click_words import letter
 from planning_core.xray.geometry import PinholeView
-from planning_core.xray.request import letter
 
 SIZE, SPACING_MM = (576, 576), (0.5, 0.5)
 SOURCE_TO_DETECTOR_MM, SOURCE_TO_ISOCENTRE_MM = 1020.0, 640.0

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from planning_core import __version__
 from planning_core.anatomy.config import AnatomyConfig
+from planning_core.anatomy.levels import VertebraLevel
 from planning_core.case.plan import DISCLAIMER, HeightsMm, Interval, PathRecord, path_record
 from planning_core.case.record import SealedRecord
 from planning_core.geometry.arrays import FloatArray
@@ -113,14 +114,19 @@ def make_xray_plan(
     checks: Sequence[CrossCheck],
     planned: XrayPaths,
     configuration: XrayConfiguration,
+    how_named: str = "",
 ) -> XrayPlan:
-    """Gather everything into one sealed plan; the reconstruction is trusted and nothing is doubted (the caller's to see to)."""
+    """Gather everything into one sealed plan; the reconstruction is trusted and nothing is doubted (the caller's to see to).
+
+    Args:
+        how_named: how it is known which vertebra it is, in words; the operator's word where nothing is said.
+    """
     shape, budget = found.shape, planned.trajectories.budget
     angle = check_views([image.view for image in images])
     level = found.level.value
     reasons = [
         LOOK,
-        f"that it is {level} is the operator's word: neighbours look alike, and the pictures were not asked which one it is",
+        how_named or operators_word(found.level),
         f"rebuilt from {len(images)} pictures {angle:.0f}° apart, no CT",
     ]
     return XrayPlan(
@@ -155,6 +161,14 @@ def make_xray_plan(
         seed=planned.trajectories.seed,
         configuration=configuration,
     ).sealed()
+
+
+def operators_word(level: VertebraLevel) -> str:
+    """What a plan says whose vertebra was counted from nothing."""
+    return (
+        f"that it is {level.value} is the operator's word alone, neighbours look alike: "
+        "show a vertebra whose name is known to have it counted (--click a:L5:ROW,COLUMN)"
+    )
 
 
 def next_view_record(found: XrayReconstruction) -> dict[str, float] | None:

@@ -12,9 +12,11 @@ from planning_core.case.folder import Case
 from planning_core.case.stage import code_sha256, stage_key
 from planning_core.errors import PkpError
 from planning_core.pipeline import Clock, Progress
+from planning_core.xray.atlas.atlas import load_bone_atlas
+from planning_core.xray.counting import Count, count
 from planning_core.xray.image import XrayImage, doubts
 from planning_core.xray.paths import CrossCheck, XrayPaths, cross_checks, plan_on_reconstruction
-from planning_core.xray.plan import XrayPlan, make_xray_plan, next_view_record
+from planning_core.xray.plan import XrayPlan, make_xray_plan, next_view_record, operators_word
 from planning_core.xray.reconstruction import NextView, XrayReconstruction
 from planning_core.xray.request import XrayRequest, images_sha256, read_images
 
@@ -39,6 +41,7 @@ class Rebuilt:
     Args:
         images: in the order given. checks: of the clicks. planned: paths; None where anything is doubted.
         doubts: of the reconstruction, the pictures and the clicks; a plan needs none.
+        counted: from a vertebra whose name is known; None where nobody showed one.
     """
 
     images: tuple[XrayImage, ...]
@@ -46,6 +49,7 @@ class Rebuilt:
     checks: tuple[CrossCheck, ...]
     planned: XrayPaths | None
     doubts: tuple[str, ...]
+    counted: Count | None = None
 
 
 @attrs.frozen(eq=False)
@@ -98,23 +102,28 @@ def rebuild(request: XrayRequest, images: Sequence[XrayImage], clock: Clock) -> 
     configuration, clicks = request.configuration, request.clicks
     with clock("fit"):
         found = reconstruct(images, request.level, clicks, configuration.fit)
-    checks = cross_checks(found, [image.view for image in images], clicks) if clicks is not None else ()
+    views = [image.view for image in images]
+    checks = cross_checks(found, views, clicks) if clicks is not None else ()
+    counted = count(found, request.known, views, load_bone_atlas().spine) if request.known is not None else None
     of_pictures = [doubt for image in images for doubt in doubts(image)]
     if not all(image.sided for image in images) and (clicks is None or len(clicks.pixels[0]) == 1):
         of_pictures.append(SIDES)
+    if counted is not None and counted.doubt:
+        of_pictures.append(counted.doubt)
     said = (*found.doubts, *of_pictures, *(check.doubt for check in checks if check.doubt))
     planned = None
     if not said:
         with clock("paths"):
             planned = plan_on_reconstruction(found, configuration.trajectory, configuration.anatomy)
-    return Rebuilt(tuple(images), found, checks, planned, said)
+    return Rebuilt(tuple(images), found, checks, planned, said, counted)
 
 
 def xray_key(request: XrayRequest, images: Sequence[XrayImage]) -> str:
     """One hash over everything that a plan and its report depend on."""
     clicks = "none" if request.clicks is None else str([pixels.tolist() for pixels in request.clicks.pixels])
     pictures = [image.fingerprint for image in images]
-    return stage_key(*pictures, request.level.value, clicks, request.configuration.model_dump_json(), code_sha256())
+    known = "none" if request.known is None else request.known.said()
+    return stage_key(*pictures, request.level.value, clicks, known, request.configuration.model_dump_json(), code_sha256())
 
 
 def view_in_words(view: NextView | None) -> str:
@@ -158,7 +167,8 @@ def _planned(request: XrayRequest, images: Sequence[XrayImage], case: Case, cloc
                 warnings=[warning for image in images for warning in image.warnings],
                 report=str(case.path / "report.html"),
             )
-        plan = make_xray_plan(images, request.clicks, found, rebuilt.checks, planned, request.configuration)
+        how = rebuilt.counted.reason if rebuilt.counted is not None else operators_word(found.level)
+        plan = make_xray_plan(images, request.clicks, found, rebuilt.checks, planned, request.configuration, how)
         revisions.check(case, plan)
         case.withdraw()
         write_report(case, rebuilt, plan)

@@ -15,11 +15,11 @@ from planning_core.case.report.colours import BODY, IDEAL, INK, OTHER, PAPER, PA
 from planning_core.case.report.markup import escaped, figure, listed, table
 from planning_core.case.report.page import ASSETS
 from planning_core.case.report.pictures import DPI, Picture, finished, outlined, plt
+from planning_core.xray.click_words import letter
 from planning_core.xray.image import XrayImage
 from planning_core.xray.overlay import ViewOverlay, overlay
 from planning_core.xray.plan import XrayPlan, next_view_record
 from planning_core.xray.planning import Rebuilt, view_in_words
-from planning_core.xray.request import letter
 
 WINDOW_PERCENT = (1.0, 99.7)
 BORDER_SHARE = 0.3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from itertools import combinations, zip_longest
 from pathlib import Path
@@ -13,36 +12,21 @@ import numpy as np
 import pydicom
 
 from planning_core.anatomy.levels import VertebraLevel
-from planning_core.errors import AmbiguousError, InputError
+from planning_core.errors import AmbiguousError
 from planning_core.imaging.dicom import DAMAGED
+from planning_core.xray.click_words import KNOWN, letter, read_clicks, read_frames, read_known
 from planning_core.xray.clicks import Clicks
+from planning_core.xray.counting import KnownVertebra
 from planning_core.xray.image import DICOM_SUFFIXES, XrayImage, read_xray
 from planning_core.xray.pair import angle_deg, check_views
-from planning_core.xray.paths import CLICKED
 from planning_core.xray.plan import XrayConfiguration
 from planning_core.xray.refusals import AmbiguousFrameError, RepeatedPictureError, XrayError
-from planning_core.xray.triangulation import PicturePoint
-
-CLICK = re.compile(r"([a-z])(?::([a-z]+))?:([^,]+),([^,]+)")
-FRAME = re.compile(r"([a-z]):(\d+)")
 
 
 class XrayLevelNotGivenError(AmbiguousError):
     """No level was named; pictures of a part of the spine do not say which vertebra one means."""
 
     code = "level_not_given"
-
-
-class InvalidClickError(InputError):
-    """A click that cannot be understood. Carries ``given``."""
-
-    code = "invalid_click"
-
-
-class InvalidFrameError(InputError):
-    """A choice of frames that cannot be understood. Carries ``given``."""
-
-    code = "invalid_frame"
 
 
 class MixedPatientsError(XrayError):
@@ -69,6 +53,7 @@ class XrayRequest:
 
     Args:
         images: paths of two or more. level: to plan. clicks: what was pointed at, per image in the same order.
+        known: a vertebra to count from.
         frames: which one of each image's frames, from 0; None where there is one only. Empty: of none.
 
     Raises:
@@ -80,6 +65,7 @@ class XrayRequest:
     clicks: Clicks | None = None
     configuration: XrayConfiguration = attrs.field(factory=XrayConfiguration)
     frames: tuple[int | None, ...] = ()
+    known: KnownVertebra | None = None
 
     @classmethod
     def of(
@@ -93,68 +79,10 @@ class XrayRequest:
         """From words as they stand on a command line; clicks and frames as ``read_clicks`` and ``read_frames`` have them."""
         if level is None:
             raise XrayLevelNotGivenError("which level? X-ray pictures do not name it: --level")
-        clicked, chosen = read_clicks(clicks, len(images)), read_frames(frames, len(images))
-        return cls(tuple(images), level, clicked, configuration or XrayConfiguration(), chosen)
-
-
-def letter(number: int) -> str:
-    """``a`` for the first picture."""
-    return chr(ord("a") + number)
-
-
-def read_clicks(words: Sequence[str], images: int) -> Clicks | None:
-    """Clicks from words like ``a:120,88`` or ``b:left:101.5,90``.
-
-    The letter counts the images, the point is ``body`` (when left out), ``left`` or ``right``, then row and column from 0.
-
-    Raises:
-        InvalidClickError: none of these, or a point twice. InvalidClicksError: not the same points in every image.
-    """
-    if not words:
-        return None
-    found: list[dict[PicturePoint, tuple[float, float]]] = [{} for _ in range(images)]
-    for word in words:
-        match = CLICK.fullmatch(word)
-        try:
-            if match is None:
-                raise ValueError
-            number = ord(match[1]) - ord("a")
-            point = PicturePoint(match[2] or PicturePoint.BODY.value)
-            place = float(match[3]), float(match[4])
-            if not 0 <= number < images or point not in CLICKED or point in found[number] or not np.isfinite(place).all():
-                raise ValueError
-        except ValueError:
-            raise InvalidClickError(
-                f"no click: {word!r}; one writes a:ROW,COLUMN or a:left:ROW,COLUMN (body, left, right; each once; "
-                f"images a to {letter(images - 1)})",
-                given=word,
-            ) from None
-        found[number][point] = place
-    incomplete = [n for n, of_image in enumerate(found) if set(of_image) != set(found[0]) or PicturePoint.BODY not in of_image]
-    if incomplete or len(found[0]) not in (1, len(CLICKED)):
-        raise InvalidClickError(
-            "each image needs the same clicks: the body's middle alone, or body, left and right pedicle", given=list(words)
-        )
-    return Clicks([[of_image[point] for point in CLICKED if point in of_image] for of_image in found])
-
-
-def read_frames(words: Sequence[str], images: int) -> tuple[int | None, ...]:
-    """Which frame of each image from words like ``b:12``: the third image is c, the first frame 0.
-
-    Raises:
-        InvalidFrameError: none of these, or an image twice.
-    """
-    chosen: list[int | None] = [None] * images
-    for word in words:
-        match = FRAME.fullmatch(word)
-        number = ord(match[1]) - ord("a") if match else images
-        if match is None or number >= images or chosen[number] is not None:
-            raise InvalidFrameError(
-                f"no frame: {word!r}; one writes a:NUMBER, from 0, images a to {letter(images - 1)}, each once",
-                given=word,
-            )
-        chosen[number] = int(match[2])
-    return tuple(chosen)
+        counted = [word for word in clicks if KNOWN.fullmatch(word)]
+        clicked = read_clicks([word for word in clicks if word not in counted], len(images))
+        chosen, known = read_frames(frames, len(images)), read_known(counted, len(images))
+        return cls(tuple(images), level, clicked, configuration or XrayConfiguration(), chosen, known)
 
 
 def read_images(request: XrayRequest) -> list[XrayImage]:
@@ -164,8 +92,11 @@ def read_images(request: XrayRequest) -> list[XrayImage]:
         XrayError, AmbiguousFrameError, MixedPatientsError: see ``read_together``. InvalidClicksError: a click outside.
     """
     images = read_together(request.images, request.frames)
+    views = [image.view for image in images]
     if request.clicks is not None:
-        request.clicks.check([image.view for image in images])
+        request.clicks.check(views)
+    if request.known is not None:
+        request.known.check(request.level, views)
     return images
 
 

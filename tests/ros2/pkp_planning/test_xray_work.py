@@ -8,8 +8,9 @@ from pkp_planning.xray_work import CLICKS, FRAMES, NoPicturesError, reconstruct_
 
 from planning_core.case.revisions import open_record
 from planning_core.errors import InputError
+from planning_core.xray.click_words import InvalidClickError
 from planning_core.xray.plan import XrayPlan
-from planning_core.xray.request import InvalidClickError, XrayLevelNotGivenError
+from planning_core.xray.request import XrayLevelNotGivenError
 from tests.planning_core.xray.rebuilding import rebuilt, views
 from tests.planning_core.xray.shots import write_shots
 

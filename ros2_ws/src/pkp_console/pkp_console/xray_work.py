@@ -58,9 +58,10 @@ def import_xrays(job: XrayImportJob, tell: Tell) -> str:
     """
     from planning_core.case.report.pictures import Picture
     from planning_core.imaging.identity import pseudonym
+    from planning_core.xray.click_words import read_frames
     from planning_core.xray.pair import check_views
     from planning_core.xray.report import picture
-    from planning_core.xray.request import images_sha256, read_frames, read_together
+    from planning_core.xray.request import images_sha256, read_together
 
     tell("read")
     places = uploaded(Path(job.folder))
