@@ -13,6 +13,7 @@ from pkp_lifecycle.node import LATEST, PkpNode
 from pkp_lifecycle.node import main as run
 from pkp_lifecycle.units import metres
 from pkp_msgs.msg import PlanReference, RegistrationResult, StateCommand, ToolPoseArray, VerificationState
+from pkp_supervisor.phases import Phase
 
 from pkp_control import arm_messages as translate
 from pkp_control.alignment import AlignmentState, Verification, Verifier
@@ -26,6 +27,8 @@ from planning_core.errors import PkpError
 from planning_core.geometry import RigidTransform
 from planning_core.registration.plate import BUILT_IN, load_plate
 
+AWAITED = (Phase.VERIFY, Phase.INSERT)
+"""Where somebody goes by its word: there it says that it has none."""
 UNSEEN = Verification(AlignmentState.NOT_VERIFIED, "nothing to judge it by", 0, None, None, None, "")
 
 
@@ -96,7 +99,8 @@ class VerificationNode(PkpNode[VerificationConfig]):
 
     def _on_command(self, command: StateCommand) -> None:
         plan, side, held = command.plan, command.side, self._registration
-        self._commanded = (plan, side) if self.active and plan.plan_hash and side else None
+        awaited = self.active and plan.plan_hash and side and command.phase in AWAITED
+        self._commanded = (plan, side) if awaited else None
         if not self.active or held is None or held[0] != plan.plan_hash or not plan.plan_hash or not side:
             self._judge = None
             return
