@@ -95,6 +95,15 @@ def test_pictures_become_a_case_and_a_plan_is_shown_over_them(roomy, shots, fitt
     assert shown["result"]["next_view"]["primary_deg"] == 45.0
 
 
+def test_what_was_pointed_at_is_said_as_the_command_takes_it():
+    from pkp_console.api.xrays import XrayPlanQuestion, words
+
+    places = {"body": (1.0, 2.0), "known": (9.5, 8.0)}
+    asked = XrayPlanQuestion(level="L1", clicks={"a": places, "b": {"body": (3, 4), "left": (5, 6), "right": (7, 8)}}, known="l5")
+    assert words(asked) == ("a:body:1.0,2.0", "a:L5:9.5,8.0", "b:body:3.0,4.0", "b:left:5.0,6.0", "b:right:7.0,8.0")
+    assert "a:L5:9.5,8.0" not in words(asked.model_copy(update={"known": ""}))
+
+
 def test_pictures_that_do_not_go_together_are_refused_by_name_and_leave_no_case(roomy, shots):
     hand = roomy.hand("planner")
     before = len(hand.get("/cases").json())

@@ -30,18 +30,21 @@ POINTS = ("body", "left", "right")
 
 
 class Clicked(Question):
-    """What was pointed at in one picture: (row, column) of the body's middle alone, or of both pedicles too."""
+    """What was pointed at in one picture: (row, column) of the body's middle alone, or of both pedicles too; and of the body of
+    a vertebra whose name is known."""
 
     body: Place
     left: Place | None = None
     right: Place | None = None
+    known: Place | None = None
 
 
 class XrayPlanQuestion(Question):
-    """Which level to plan, and what was pointed at, by picture."""
+    """Which level to plan, what was pointed at, by picture, and the name of the vertebra that it is to be counted from."""
 
     level: Annotated[str, Field(min_length=1, max_length=8)]
     clicks: dict[Letter, Clicked] = Field(default_factory=dict)
+    known: Annotated[str, Field(max_length=8)] = ""
 
 
 @router.get("/cases/{case_id}/xrays")
@@ -81,6 +84,24 @@ def picture(case_id: str, letter: Letter, session: Viewing, desk: AtDesk) -> Fil
     return FileResponse(place, media_type="image/png", headers={"cache-control": "private, no-cache"})
 
 
+def words(asked: XrayPlanQuestion) -> tuple[str, ...]:
+    """Clicks as the command takes them.
+
+    Raises:
+        UnknownLevelError: the vertebra to count from has no such name.
+    """
+    named = {point: point for point in POINTS}
+    if asked.known:
+        named["known"] = VertebraLevel.parse(asked.known).value
+    return tuple(
+        f"{letter}:{name}:{place[0]},{place[1]}"
+        for letter in LETTERS
+        if letter in asked.clicks
+        for point, name in named.items()
+        if (place := getattr(asked.clicks[letter], point)) is not None
+    )
+
+
 @router.post("/cases/{case_id}/xrays/plan", status_code=202)
 def plan(case_id: str, asked: XrayPlanQuestion, session: Planning, desk: AtDesk) -> dict[str, Any]:
     """Begin to plan; the job tells its stages over the socket."""
@@ -88,14 +109,7 @@ def plan(case_id: str, asked: XrayPlanQuestion, session: Planning, desk: AtDesk)
     if not (case.path / PICTURES).is_file():
         raise NotPlannedHereError("this case holds no X-ray images", missing="xrays")
     level = VertebraLevel.parse(asked.level).value
-    words = [
-        f"{letter}:{point}:{place[0]},{place[1]}"
-        for letter in LETTERS
-        if letter in asked.clicks
-        for point in POINTS
-        if (place := getattr(asked.clicks[letter], point)) is not None
-    ]
-    work = XrayPlanJob(str(case.path), level, tuple(words), session.name)
+    work = XrayPlanJob(str(case.path), level, words(asked), session.name)
 
     def do(told: Callable[[str, float], None], cancelled: Callable[[], bool]) -> str:
         return str(run_in_process(plan_xrays, (work,), told, cancelled, TIMEOUT_S))

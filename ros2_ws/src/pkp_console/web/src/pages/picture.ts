@@ -4,8 +4,8 @@ import { h } from "../dom";
 import { number, t } from "../words";
 
 export type Pixel = [number, number];
-export type Point = "body" | "left" | "right";
-export const POINTS: Point[] = ["body", "left", "right"];
+export type Point = "body" | "left" | "right" | "known";
+export const POINTS: Point[] = ["body", "left", "right", "known"];
 export interface Lines {
   outline: Pixel[][];
   rims: Pixel[][];

@@ -45,6 +45,7 @@ export function xrayPage(shell: Shell, id: string): () => void {
 
   let pictures: Picture[] = [];
   let point: Point = "body";
+  let known = "";
   let near = false;
   let finished = "";
 
@@ -69,10 +70,11 @@ export function xrayPage(shell: Shell, id: string): () => void {
     const points = POINTS.map((p) =>
       h("label", { class: "check" }, h("input", { type: "radio", name: "point", value: p, checked: p === point, onchange: () => void (point = p) }), t(`xray.point.${p}`)),
     );
+    const names = h("select", { "aria-label": t("xray.known"), onchange: () => void (known = names.value) }, h("option", { value: "" }, "–"), shown.levels.map((l) => h("option", { value: l, selected: l === known }, l)));
     fill(
       form,
       h("label", { class: "check" }, t("replan.level"), level),
-      h("fieldset", { class: "row points" }, h("legend", { class: "soft small" }, t("xray.pointing")), points),
+      h("fieldset", { class: "row points" }, h("legend", { class: "soft small" }, t("xray.pointing")), points, h("label", { class: "check" }, t("xray.known"), names)),
       h("button", { type: "button", class: "quiet", onclick: () => pictures.forEach((p) => p.clear()) }, t("xray.clear")),
       h("button", { type: "button", "aria-pressed": String(near), onclick: (e: Event) => zoom(e.currentTarget as HTMLElement) }, t("xray.near")),
       h("button", { type: "button", class: "main", disabled: me()!.role === "viewer", onclick: () => void plan(level.value) }, t("xray.plan")),
@@ -90,7 +92,8 @@ export function xrayPage(shell: Shell, id: string): () => void {
     if (!level) return shell.say(t("xray.no_level"), true);
     const clicks: Record<string, Partial<Record<Point, Pixel>>> = {};
     for (const p of pictures) if (Object.keys(p.clicks).length) clicks[p.name] = p.clicks;
-    await shell.tell(post<Job>(`/cases/${id}/xrays/plan`, { level, clicks }));
+    if (!known && pictures.some((p) => p.clicks.known)) return shell.say(t("xray.no_known"), true);
+    await shell.tell(post<Job>(`/cases/${id}/xrays/plan`, { level, clicks, known }));
   }
 
   function told(shown: Shown): (Node | string | null)[] {
