@@ -239,6 +239,19 @@ def test_a_bad_parameter_ends_the_node_with_its_name_and_range(room, ros, tmp_pa
     assert "from 20 to 200" in bad.last_words()
 
 
+def test_every_node_can_be_put_out_of_work_and_back_to_work(room):
+    from pkp_bringup.lifecycle import ACTIVATE, DEACTIVATE
+
+    names = ("recorder", "ct_ingest", "planner", "registration", "arm", "verification", "supervisor")
+    one = room(*names)
+    one.start()
+    for name in names:
+        for _ in range(2):
+            one.clients.change(name, DEACTIVATE)
+            one.clients.change(name, ACTIVATE)
+        assert one.clients.state(name, 5.0) == "active"
+
+
 def addresses(pid):
     """Local addresses of all of a process's network sockets."""
     own = {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
