@@ -5,12 +5,20 @@ from planning_core.anatomy.levels import USUAL_LEVELS, VertebraLevel
 from planning_core.xray.atlas.atlas import load_bone_atlas
 from planning_core.xray.clicks import InvalidClicksError
 from planning_core.xray.counting import KnownVertebra, count, way_mm
+from planning_core.xray.geometry import PinholeView
 from planning_core.xray.reconstruction import body_middle
-from tests.planning_core.xray.rebuilding import rebuilt, views
+from tests.planning_core.xray.rebuilding import rebuilt
 
 L1, L4, L5, T11 = (VertebraLevel(name) for name in ("L1", "L4", "L5", "T11"))
 HABIT = load_bone_atlas().spine
-WIDE = ((0.0, 0.0), (90.0, 0.0))
+
+
+def views():
+    """Tall enough for some vertebrae."""
+    return [
+        PinholeView.isocentric(a, 0.0, 1020.0, 640.0, (900, 300), (1.0, 1.0), isocentre_mm=(10.0, 20.0, 30.0))
+        for a in (0.0, 90.0)
+    ]
 
 
 def shown(found, level, mm_to_the_feet, some):
@@ -22,7 +30,7 @@ def shown(found, level, mm_to_the_feet, some):
 
 @pytest.mark.parametrize("known", [L4, T11])
 def test_from_where_the_known_one_is_usual_the_level_is_counted_right(known):
-    found, some = rebuilt(), views(about=(10.0, 20.0, 30.0))
+    found, some = rebuilt(), views()
     counted = count(found, shown(found, known, way_mm(HABIT, L1, known), some), some, HABIT)
     assert counted.nearest is L1
     assert counted.doubt == ""
@@ -32,7 +40,7 @@ def test_from_where_the_known_one_is_usual_the_level_is_counted_right(known):
 
 @pytest.mark.parametrize("really", ["T12", "L2"])
 def test_the_neighbour_under_the_wanted_ones_name_is_a_doubt_by_its_own_name(really):
-    found, some = rebuilt(), views(about=(10.0, 20.0, 30.0))
+    found, some = rebuilt(), views()
     known = shown(found, L4, way_mm(HABIT, VertebraLevel(really), L4), some)
     doubt = count(found, known, some, HABIT).doubt
     assert f"counted from there it is {really}" in doubt
@@ -40,14 +48,14 @@ def test_the_neighbour_under_the_wanted_ones_name_is_a_doubt_by_its_own_name(rea
 
 
 def test_between_two_levels_it_is_neither():
-    found, some = rebuilt(), views(about=(10.0, 20.0, 30.0))
+    found, some = rebuilt(), views()
     ways = [way_mm(HABIT, level, L4) for level in (L1, VertebraLevel.L2)]
     known = shown(found, L4, 0.55 * ways[0] + 0.45 * ways[1], some)
     assert "between two levels" in count(found, known, some, HABIT).doubt
 
 
 def test_the_other_way_round_is_a_doubt():
-    found, some = rebuilt(), views(about=(10.0, 20.0, 30.0))
+    found, some = rebuilt(), views()
     known = shown(found, VertebraLevel.L2, -way_mm(HABIT, L1, VertebraLevel.L2), some)
     assert count(found, known, some, HABIT).doubt
 
