@@ -24,8 +24,8 @@ OTHERS = 2
 """Levels that the clicked vertebra may be instead, upwards and downwards."""
 ASTRAY = 0.4
 """Of the way between two neighbours: further off than this from every level's place it is none of them."""
-FARTHEST = 5
-"""Levels: over more, what one patient's spine differs from another's adds up to half a level."""
+FARTHEST = 4
+"""Levels: over more, what one patient's spine differs from another's adds up to half a level (docs/algorithms/xray_paths.md)."""
 
 
 def _pixels(given: Mapping[int, ArrayLike]) -> dict[int, FloatArray]:
