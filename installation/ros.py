@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -20,7 +21,9 @@ WORKSPACE = ROOT / "ros2_ws"
 PACKAGES = (ROOT / "ros2_ws/src", ROOT / "launch", ROOT / "urdf")
 BUILT = WORKSPACE / "install/openpkp-built.json"
 WHEELS_MARKER = VENV / "openpkp-ros-wheels"
-BUILD_INPUTS = {".msg", ".srv", ".action", ".xml", ".txt", ".cfg"}
+LOCK = VENV / "openpkp-ros.lock"
+INTERFACES = {".msg", ".srv", ".action"}
+DESCRIPTIONS = {"package.xml", "CMakeLists.txt", "setup.py", "setup.cfg"}
 """Python modules are linked, not copied: a changed one needs no new build."""
 PATHS = ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "PATH")
 NAMES = ("ROS_DISTRO", "ROS_VERSION", "ROS_PYTHON_VERSION")
@@ -38,14 +41,16 @@ def prepare_ros() -> dict[str, str]:
     underlay = installed_ros()
     prepare_packages(underlay)
     wanted = fingerprint(underlay)
-    try:
-        built = json.loads(BUILT.read_text())
-    except (OSError, ValueError):
-        built = {}
-    if built.get("fingerprint") != wanted:
-        build(underlay)
-        built = {"fingerprint": wanted, "environment": sourced(underlay)}
-        BUILT.write_text(json.dumps(built, indent=1))  # last, so that a broken build is redone
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a second ./pkp waits for the first one's build instead of building into it
+        try:
+            built = json.loads(BUILT.read_text())
+        except (OSError, ValueError):
+            built = {}
+        if built.get("fingerprint") != wanted:
+            build(underlay)
+            built = {"fingerprint": wanted, "environment": sourced(underlay)}
+            BUILT.write_text(json.dumps(built, indent=1))  # last, so that a broken build is redone
     return joined(built["environment"])
 
 
@@ -103,7 +108,7 @@ def fingerprint(underlay: Path | None) -> str:
     digest = hashlib.sha256(f"{underlay} {VENV} {ROOT}".encode())
     sources = [Path(__file__), WHEELS_MARKER]
     for base in PACKAGES:
-        sources += sorted(p for p in base.rglob("*") if p.suffix in BUILD_INPUTS or p.name == "setup.py")
+        sources += sorted(p for p in base.rglob("*") if p.suffix in INTERFACES or p.name in DESCRIPTIONS)
     for source in sources:
         digest.update(str(source).encode() + source.read_bytes())
     return digest.hexdigest()

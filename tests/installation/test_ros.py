@@ -1,5 +1,7 @@
 import json
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -83,3 +85,30 @@ def test_a_built_workspace_is_not_built_again(monkeypatch, tmp_path):
     monkeypatch.setattr(ros, "build", lambda underlay: pytest.fail("built again"))
     (tmp_path / "built.json").write_text(json.dumps({"fingerprint": "same", "environment": {"ROS_DISTRO": "jazzy"}}))
     assert ros.prepare_ros()["ROS_DISTRO"] == "jazzy"
+
+
+def test_two_commands_at_once_build_once(monkeypatch, tmp_path):
+    building, built, most = [], [], []
+
+    def build(underlay):
+        building.append(1)
+        most.append(len(building))
+        time.sleep(0.2)  # a build takes a while
+        built.append(1)
+        building.pop()
+
+    monkeypatch.setattr(ros, "LOCK", tmp_path / "lock")
+    monkeypatch.setattr(ros, "BUILT", tmp_path / "built.json")
+    for name, does in (
+        ("prepare_room", lambda: None),
+        ("installed_ros", lambda: None),
+        ("prepare_packages", lambda underlay: None),
+        ("fingerprint", lambda underlay: "f"),
+        ("build", build),
+        ("sourced", lambda underlay: {"A": "1"}),
+        ("joined", lambda environment: environment),
+    ):
+        monkeypatch.setattr(ros, name, does)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: ros.prepare_ros(), range(2)))
+    assert (found, len(built), max(most)) == ([{"A": "1"}] * 2, 1, 1)
