@@ -179,6 +179,7 @@ def _plan_on_xrays(given: argparse.Namespace) -> dict[str, Any]:
 
     def open_case(sha256: str) -> Case:
         opened.append(Case(given.out if given.out is not None else Path("cases") / pseudonym(sha256)))
+        opened[-1].keep_clear(*given.xray)
         return opened[-1]
 
     with Progress() as progress:

@@ -64,6 +64,7 @@ def _run(request: Request, open_case: Callable[[str], Case], clock: Clock, illus
     with clock("read"):
         ct, labels_sha256 = read(request)
     case = open_case(ct.sha256 if ct is not None else str(labels_sha256))
+    case.keep_clear(request.ct, request.labels)
     with case.writing():
         case.claim(ct.sha256 if ct is not None else None, labels_sha256)
         if request.ct is not None:

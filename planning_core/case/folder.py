@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -28,6 +29,10 @@ OUTPUTS = (
     "xray",
 )
 """What a new plan replaces, the plan itself first: without it nothing else in the folder counts."""
+LINKED = ("inputs/ct", "inputs/series")
+"""Where the case says of which CT it is."""
+PLACES = ("", "input", "inputs", "plans", "stages", "surfaces", "view", "xray", "xray_plans")
+"""Folders of a case that files are written into."""
 
 
 class CaseInUseError(PkpError):
@@ -42,6 +47,18 @@ class OtherInputError(InputError):
     code = "other_input"
 
 
+class ForeignFilesError(InputError):
+    """The folder is no case, and holds files that a plan would replace. Carries ``case`` and ``found``, their names."""
+
+    code = "foreign_files"
+
+
+class InputInCaseError(InputError):
+    """An input lies where the case keeps what a new plan replaces. Carries ``case`` and ``output``, the name of that."""
+
+    code = "input_in_case"
+
+
 @attrs.frozen
 class Case:
     """A case folder.
@@ -52,7 +69,7 @@ class Case:
 
     path: Path
 
-    @contextmanager
+    @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the case for writing; the lock ends with the process, however it ends.
 
@@ -60,25 +77,45 @@ class Case:
             CaseInUseError: somebody else holds it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as lock:
+        with (self.path / ".lock").open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise CaseInUseError(f"case {self.path.name} is being written by another process", case=self.path.name) from error
-            for left in self.path.rglob(f"{UNFINISHED}*"):  # by a run that was killed: nobody else holds the lock
-                left.unlink()
+            self._sweep()
             yield
+
+    def keep_clear(self, *sources: Path | None) -> None:
+        """Refuse inputs that a new plan of this case would replace, before it replaces them.
+
+        Args:
+            sources: files and folders as given; None for what was not.
+
+        Raises:
+            InputInCaseError: one is, or lies below, one of ``OUTPUTS``.
+        """
+        root = self.path.resolve()
+        for source in filter(None, sources):
+            place = source.resolve()
+            for name in OUTPUTS:
+                if place.is_relative_to(root / name):
+                    raise InputInCaseError(
+                        f"an input lies in the case {self.path.name} itself, as {name}, which a new plan replaces: "
+                        "move it elsewhere, or choose another folder with --out",
+                        case=self.path.name,
+                        output=name,
+                    )
 
     def claim(self, ct_sha256: str | None, labels_sha256: str | None) -> None:
         """Note which inputs this case is of; a folder never mixes two patients.
 
         Raises:
             OtherInputError: it is the case of another CT, or of other labels where one of the two has no CT.
+            ForeignFilesError: it is no case, and files of others are in it.
         """
-        place = self.path / INPUTS
         inputs = {"ct_sha256": ct_sha256, "labels_sha256": labels_sha256}
-        if place.is_file():
-            held = json.loads(place.read_text())
+        held = self._held()
+        if held is not None:
             both_ct = held["ct_sha256"] is not None and ct_sha256 is not None
             key, given = ("ct_sha256", ct_sha256) if both_ct else ("labels_sha256", labels_sha256)
             if given is None or held[key] != given:
@@ -94,10 +131,11 @@ class Case:
 
         Raises:
             OtherInputError: it is the case of a CT, of labels, or of other images.
+            ForeignFilesError: it is no case, and files of others are in it.
         """
-        place = self.path / INPUTS
         inputs = {"ct_sha256": None, "labels_sha256": None, "xray_sha256": sorted(xray_sha256)}
-        if place.is_file() and (held := json.loads(place.read_text())) != inputs:
+        held = self._held()
+        if held is not None and held != inputs:
             raise OtherInputError(
                 f"case {self.path.name} was made from another input: choose another folder with --out", held=held, given=inputs
             )
@@ -107,7 +145,7 @@ class Case:
         """Take an earlier plan and all that goes with it away, so that old and new never stand side by side."""
         for name in OUTPUTS:
             place = self.path / name
-            if place.is_dir():
+            if place.is_dir() and not place.is_symlink():
                 shutil.rmtree(place)
             else:
                 place.unlink(missing_ok=True)
@@ -129,3 +167,32 @@ class Case:
         finally:
             unfinished.unlink(missing_ok=True)
         return place
+
+    def _held(self) -> dict[str, Any] | None:
+        """What the case was claimed for; None in a folder that is nobody's yet.
+
+        Raises:
+            ForeignFilesError: see ``claim``.
+        """
+        place = self.path / INPUTS
+        if place.is_file():
+            with contextlib.suppress(ValueError, RecursionError):
+                held = json.loads(place.read_text())
+                if isinstance(held, dict) and {"ct_sha256", "labels_sha256"} <= held.keys():
+                    return held
+        found = [name for name in (INPUTS, *OUTPUTS, *LINKED) if os.path.lexists(self.path / name)]
+        if found:
+            raise ForeignFilesError(
+                f"{self.path.name} is no case, but holds {', '.join(found)}, which a plan would replace: "
+                "choose another folder with --out",
+                case=self.path.name,
+                found=found,
+            )
+        return None
+
+    def _sweep(self) -> None:
+        """Clear what a killed run left half-written; to be called by the one who holds the lock."""
+        for folder in PLACES:
+            for left in (self.path / folder).glob(f"{UNFINISHED}*"):
+                if left.is_file() or left.is_symlink():
+                    left.unlink()
