@@ -16,6 +16,12 @@ from planning_core.xray.phantom import helix_phantom, read_phantom
 from planning_core.xray.picture import write_xray
 
 
+class OutTakenError(InputError):
+    """``--out`` would replace a file that belongs to something else. Carries ``given`` and ``taken``, their names."""
+
+    code = "out_taken"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; returns the exit status."""
     parser = argparse.ArgumentParser(
@@ -43,14 +49,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _calibrated(given: argparse.Namespace) -> dict[str, Any]:
-    out = given.out or given.image.with_name(f"{given.image.stem}_calibrated.npz")
-    if out.suffix != ".npz":
-        raise InputError(f"--out names an .npz file, not {out.name}", given=out.name)
+    out = _free_place(given)
     phantom = helix_phantom() if given.phantom is None else read_phantom(given.phantom)
     image = read_xray(given.image, given.frame)
     found = calibrate(image, phantom)
     write_xray(found.straightened(image), out)
     return {**_facts(found), "of_beads": len(phantom.beads_mm), "picture": str(out), "warnings": list(image.warnings)}
+
+
+def _free_place(given: argparse.Namespace) -> Path:
+    """Where to write the NPZ; its geometry file lies beside it under the same name.
+
+    Raises:
+        OutTakenError: that is one of the files that are read, or the geometry of some other picture. InputError: no NPZ file.
+    """
+    out: Path = given.out or given.image.parent / f"{given.image.stem}_calibrated.npz"
+    if out.suffix != ".npz":
+        raise InputError(f"--out names an .npz file, not {out.name}", given=out.name)
+    beside = out.with_suffix(".json")
+    inputs = (given.image, given.image.parent / f"{given.image.stem}.json", given.phantom)
+    read = {place.resolve() for place in inputs if place is not None}
+    for place in (out, beside):
+        of_another = place is beside and not out.exists()
+        if place.exists() and (of_another or place.resolve() in read):
+            raise OutTakenError(
+                f"--out {out.name} would replace {place.name}, which belongs to something else: choose another name",
+                given=out.name,
+                taken=place.name,
+            )
+    return out
 
 
 def _facts(found: CarmCalibration) -> dict[str, Any]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -57,6 +60,7 @@ class GeometryFile(BaseModel):
     bone: Literal["bright", "dark"] | None = Field(None, description="how bone looks in the file's values")
     line_integrals: bool = Field(False, description="the values are -ln(I/I0)")
     size: tuple[PositiveInt, PositiveInt] | None = Field(None, description="rows, columns, checked where given")
+    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="of the picture's file, checked where given")
 
     @model_validator(mode="after")
     def _one_geometry(self) -> GeometryFile:
@@ -100,7 +104,8 @@ def read_picture(path: Path, frame: int | None = None) -> XrayImage:
 
     Raises:
         MissingGeometryError: no geometry file, or one that does not validate.
-        UnknownGreyError: it does not say whether bone is bright. UnreadableXrayError: the picture cannot be read.
+        UnknownGreyError: it does not say whether bone is bright.
+        UnreadableXrayError: the picture cannot be read, or is another one than the geometry file was written for.
         XrayError: see ``refusals``.
     """
     beside = path.with_suffix(".json")
@@ -117,6 +122,8 @@ def read_picture(path: Path, frame: int | None = None) -> XrayImage:
         ) from error
     if said.bone is None:
         raise UnknownGreyError("the geometry file does not say whether bone is bright or dark", missing=["bone"])
+    if said.sha256 is not None and said.sha256 != hashlib.sha256(path.read_bytes()).hexdigest():
+        raise UnreadableXrayError(f"{beside.name} was written for another picture, or the picture was changed", reason="sha256")
     pixels, valid = _pixels(path)
     if said.size is not None and said.size != pixels.shape:
         raise UnreadableXrayError(f"a picture of {pixels.shape} where its geometry says {said.size}", reason="size")
@@ -133,8 +140,12 @@ def read_picture(path: Path, frame: int | None = None) -> XrayImage:
 
 
 def write_xray(image: XrayImage, path: Path) -> None:
-    """The image as NPZ with its geometry file beside it; ``read_xray`` gives it back as it was."""
-    np.savez_compressed(path, pixels=image.pixels, valid=image.valid)
+    """The image as NPZ with its geometry file beside it; ``read_xray`` gives it back as it was.
+
+    Each is whole or not there, and the geometry, which comes last, says by its hash of which NPZ it is.
+    """
+    stored = io.BytesIO()
+    np.savez_compressed(stored, pixels=image.pixels, valid=image.valid)
     said = {
         "frame": image.view.frame,
         "pixel_spacing_mm": image.view.pixel_spacing_mm,
@@ -145,8 +156,23 @@ def write_xray(image: XrayImage, path: Path) -> None:
         "bone": "bright",
         "line_integrals": image.line_integrals,
         "size": image.view.size,
+        "sha256": hashlib.sha256(stored.getbuffer()).hexdigest(),
     }
-    path.with_suffix(".json").write_text(json.dumps(said, indent=1) + "\n")
+    _put(path, stored.getvalue())
+    _put(path.with_suffix(".json"), (json.dumps(said, indent=1) + "\n").encode())
+
+
+def _put(place: Path, content: bytes) -> None:
+    """A file written beside its place, then moved."""
+    unfinished = place.with_name(f".part-{place.name}")
+    try:
+        with unfinished.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(place)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _pixels(path: Path) -> tuple[Float32Array, NDArray[np.bool_]]:

@@ -83,3 +83,39 @@ def test_a_picture_without_the_phantom_is_refused_and_nothing_is_written(picture
     assert (status, refused["code"]) == (2, "too_few_shadows")
     assert not nothing.with_name("empty_calibrated.npz").exists()
     assert run(capsys, place, "--out", place.with_name("x.png"))[0] == 2
+
+
+def test_what_is_read_is_never_replaced(picture, tmp_path, capsys):
+    place, _ = picture
+    beads = tmp_path / "beads.json"
+    beads.write_text(json.dumps(described(helix_phantom())))
+    before = {path: path.read_bytes() for path in (place, place.with_suffix(".json"), beads)}
+    (tmp_path / "linked").symlink_to(tmp_path)
+    for out, taken in (
+        (place, "shot.npz"),
+        (tmp_path / "linked" / "shot.npz", "shot.npz"),
+        (beads.with_suffix(".npz"), "beads.json"),
+    ):
+        status, refused = run(capsys, place, "--phantom", beads, "--out", out)
+        assert (status, refused["code"], refused["taken"]) == (2, "out_taken", taken)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_the_geometry_of_a_plain_picture_is_not_replaced_by_the_straightened_ones(picture, capsys):
+    place, _ = picture
+    shot = place.rename(place.with_name("shot.png"))  # whatever it holds, its geometry is beside it
+    status, refused = run(capsys, shot, "--out", place)
+    assert (status, refused["code"], refused["taken"]) == (2, "out_taken", "shot.json")
+    other = place.with_name("other.json")
+    other.write_text("{}")
+    assert run(capsys, shot, "--out", other.with_suffix(".npz"))[1]["taken"] == "other.json"
+    assert other.read_text() == "{}"
+
+
+def test_a_picture_written_again_takes_the_place_of_the_one_before(picture, capsys):
+    place, _ = picture
+    assert run(capsys, place)[0] == 0
+    assert run(capsys, place)[0] == 0
+    assert sorted(p.name for p in place.parent.iterdir()) == [
+        f"shot{m}.{kind}" for m in ("", "_calibrated") for kind in ("json", "npz")
+    ]

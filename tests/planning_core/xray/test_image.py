@@ -189,6 +189,33 @@ def test_an_array_with_its_geometry_file_comes_back_as_it_was(tmp_path):
     assert np.array_equal(read.valid, valid)
     assert np.array_equal(read.view.matrix, image.view.matrix)
     assert read.line_integrals
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.json", "a.npz"]
+
+
+def test_an_array_that_its_geometry_file_was_not_written_for_is_refused(tmp_path):
+    """As a write that was cut off between the two leaves them, or a file that was changed since."""
+    write_xray(made(), tmp_path / "a.npz")
+    write_xray(attrs.evolve(made(), pixels=2 * made().pixels), tmp_path / "b.npz")
+    (tmp_path / "b.npz").replace(tmp_path / "a.npz")
+    with pytest.raises(UnreadableXrayError, match="another picture") as refused:
+        read_xray(tmp_path / "a.npz")
+    assert refused.value.reason == "sha256"
+    said = json.loads((tmp_path / "a.json").read_text())
+    (tmp_path / "a.json").write_text(json.dumps({k: v for k, v in said.items() if k != "sha256"}))
+    assert np.array_equal(read_xray(tmp_path / "a.npz").pixels, 2 * made().pixels)  # who gives no hash is not asked for one
+
+
+def test_a_write_that_fails_leaves_the_picture_that_was_there(tmp_path, monkeypatch):
+    write_xray(made(), tmp_path / "a.npz")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("planning_core.xray.picture.os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_xray(attrs.evolve(made(), pixels=2 * made().pixels), tmp_path / "a.npz")
+    assert np.array_equal(read_xray(tmp_path / "a.npz").pixels, made().pixels)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.json", "a.npz"]
 
 
 def png(tmp_path, **said):
