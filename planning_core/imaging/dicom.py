@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import struct
 import warnings
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,45 +13,25 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from planning_core.geometry.arrays import FloatArray
 from planning_core.geometry.grid import Grid
 from planning_core.imaging.checks import check_grid, check_range, check_size, rounded
 from planning_core.imaging.config import ImagingConfig
+from planning_core.imaging.dicom_series import DAMAGED as DAMAGED  # others have it from here
+from planning_core.imaging.dicom_series import ENHANCED_CT, choose, is_localizer, read_headers
 from planning_core.imaging.refusals import (
-    AmbiguousSeriesError,
     DuplicateSliceError,
     GantryTiltError,
     MissingPositionError,
     MissingSliceError,
     MixedSeriesError,
-    NoSuchSeriesError,
     NotHounsfieldError,
     TooFewSlicesError,
-    TooLargeError,
     UnevenSpacingError,
     UnreadableFileError,
-    WrongModalityError,
 )
 from planning_core.imaging.volume import CtVolume, DicomSource
-
-CT, ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1"
-# what pydicom raises on damaged input, beside its own error
-DAMAGED = (
-    InvalidDicomError,
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    NotImplementedError,
-    RuntimeError,
-    EOFError,
-    IndexError,
-    struct.error,
-    BytesLengthException,
-)
 
 
 @attrs.frozen(eq=False)
@@ -84,8 +62,7 @@ def read_ct_dicom(path: Path, series: str | None, config: ImagingConfig) -> CtVo
     Raises:
         InputError, AmbiguousSeriesError: see ``refusals``.
     """
-    headers = _headers(path, config)
-    chosen = _choose(headers, series)
+    chosen = choose(read_headers(path, config), series)
     slices = [s for file, header in chosen for s in _slices(file, header)]
     if len(slices) < config.min_slices:
         raise TooFewSlicesError(
@@ -110,102 +87,13 @@ def _source(header: Dataset, ordered: Sequence[Slice]) -> DicomSource | None:
     return DicomSource(study, series, ordered[0].frame_of_reference, instances)
 
 
-def series_headers(path: Path, series: str | None, config: ImagingConfig | None = None) -> list[Dataset]:
-    """The headers of the series that ``read_ct_dicom`` would read.
-
-    Raises:
-        InputError, AmbiguousSeriesError: see ``refusals``.
-    """
-    return [header for _, header in _choose(_headers(path, config or ImagingConfig()), series)]
-
-
-def _headers(path: Path, config: ImagingConfig) -> list[tuple[Path, Dataset]]:
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    if len(files) > config.max_files:
-        raise TooLargeError(
-            f"{len(files):,} files, at most {config.max_files:,} are read", count=len(files), limit=config.max_files
-        )
-    found = []
-    for file in files:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=None)
-        except InvalidDicomError:
-            continue  # something else that lies beside the slices
-        except DAMAGED as error:
-            # passed over, the first or the last slice would be missed by nobody
-            raise UnreadableFileError(f"a DICOM file cannot be read: {type(error).__name__}", reason="damaged") from error
-        if "SOPClassUID" in header and "Rows" in header:
-            found.append((file, header))
-        elif header.file_meta.get("MediaStorageSOPClassUID") in (CT, ENHANCED_CT):
-            raise UnreadableFileError("the header of a CT slice is cut off", reason="cut off")
-    if not found:
-        raise UnreadableFileError(f"no DICOM image among {len(files)} file(s)", reason="no DICOM image")
-    return found
-
-
-def _choose(headers: Sequence[tuple[Path, Dataset]], series: str | None) -> list[tuple[Path, Dataset]]:
-    by_uid: dict[str, list[tuple[Path, Dataset]]] = defaultdict(list)
-    for file, header in headers:
-        by_uid[str(header.get("SeriesInstanceUID", ""))].append((file, header))
-    modalities = {uid: str(group[0][1].get("Modality", "")) for uid, group in by_uid.items()}
-    ct = {uid: group for uid, group in by_uid.items() if modalities[uid] == "CT"}
-    if not ct:
-        seen = ", ".join(sorted(set(modalities.values())))
-        raise WrongModalityError(f"the images are {seen or 'of no stated modality'}, not CT", modality=seen)
-    scouts = [uid for uid, group in ct.items() if all(_is_localizer(header) for _, header in group)]
-    if len(scouts) < len(ct):
-        ct = {uid: group for uid, group in ct.items() if uid not in scouts}  # a scout is no volume: no choice to ask for
-    listing = [_described(uid, group) for uid, group in sorted(ct.items())]
-    if series is not None:
-        matching = [entry["uid"] for entry in listing if series in (entry["uid"], entry["number"])]
-        if len(matching) != 1:
-            raise NoSuchSeriesError(f"{len(matching)} CT series answer to {series!r}", asked=series, series=listing)
-        return ct[str(matching[0])]
-    if len(ct) > 1:
-        words = "; ".join(
-            f"--series {e['number'] or e['uid']} ({e['slices']} slices, {e['spacing_mm']} mm, {e['kernel'] or 'no kernel'}, "
-            f"{e['description'] or 'no description'})"
-            for e in listing
-        )
-        raise AmbiguousSeriesError(f"{len(ct)} CT series, choose one: {words}", series=listing)
-    return next(iter(ct.values()))
-
-
-def _is_localizer(header: Dataset) -> bool:
-    return "LOCALIZER" in [str(word).upper() for word in header.get("ImageType", None) or []]
-
-
-def _described(uid: str, group: Sequence[tuple[Path, Dataset]]) -> dict[str, Any]:
-    """What helps to choose a series, without what identifies the patient."""
-    first = group[0][1]
-    description = str(first.get("SeriesDescription", ""))
-    names = [part for part in str(first.get("PatientName", "")).replace("^", " ").split() if len(part) > 2]
-    if any(name.lower() in description.lower() for name in names):
-        description = ""
-    try:
-        heights = sorted({round(float(header.ImagePositionPatient[2]), 3) for _, header in group})
-        spacing = round(float(np.median(np.diff(heights))), 2) if len(heights) > 1 else None
-    except DAMAGED:
-        spacing = None
-    return {
-        "number": str(first.get("SeriesNumber", "")),
-        "uid": uid,
-        "slices": len(group),
-        "spacing_mm": spacing,
-        "kernel": str(first.get("ConvolutionKernel", "")),
-        "description": description,
-    }
-
-
 def _slices(file: Path, header: Dataset) -> list[Slice]:
     try:
         if str(header.SOPClassUID) == ENHANCED_CT or int(header.get("NumberOfFrames", 1) or 1) > 1:
             shared = header.SharedFunctionalGroupsSequence[0]
             frames = header.PerFrameFunctionalGroupsSequence
             return [_slice(file, header, n, (frame, shared, header)) for n, frame in enumerate(frames)]
-        if _is_localizer(header):
+        if is_localizer(header):
             raise MixedSeriesError("a localizer lies among the slices", attribute="image type", values=["LOCALIZER"])
         return [_slice(file, header, 0, (header,))]
     except DAMAGED as error:

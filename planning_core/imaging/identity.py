@@ -40,7 +40,7 @@ def read_identity(path: Path, series: str | None = None) -> PatientIdentity:
     path = path.resolve()
     if path.is_file() and is_volume_file(path):
         return PatientIdentity()
-    from planning_core.imaging.dicom import series_headers
+    from planning_core.imaging.dicom_series import series_headers
 
     identities = {
         PatientIdentity(str(h.get("PatientName", "")), str(h.get("PatientID", "")), str(h.get("PatientBirthDate", "")))

@@ -6,7 +6,7 @@ from planning_core.errors import AmbiguousError, InputError
 
 
 class UnreadableFileError(InputError):
-    """Truncated, corrupt, of no known type, or not there. Carries ``reason``."""
+    """Truncated, corrupt, of no known type, or not there. Carries ``reason``, and ``count`` of several files."""
 
     code = "unreadable"
 
