@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from planning_core.anatomy.label_scheme import LabelledPiece, NotLabelsError, chain_fault, name_labels
 from planning_core.anatomy.levels import UnknownLevelError, VertebraLevel
-from planning_core.anatomy.segmentation import Numbering, PartialVertebra, SpineSegmentation
+from planning_core.anatomy.segmentation import NoVertebraThereError, Numbering, PartialVertebra, SpineSegmentation
 from planning_core.errors import InputError
 from planning_core.geometry import DistanceField, Grid
 from planning_core.geometry.arrays import BoolArray, FloatArray
@@ -64,7 +64,7 @@ class LabelFileSegmenter:
 
         Raises:
             NotLabelsError, LabelSchemeError, BrokenLabelError: see there. InputError: the file cannot be read.
-            UnknownLevelError: the anchor lies in another level.
+            UnknownLevelError: the anchor lies in another level. NoVertebraThereError: it lies in none.
         """
         return _agreeing(self._on(None), anchor)
 
@@ -113,10 +113,26 @@ def _agreeing(segmentation: SpineSegmentation, anchor: tuple[VertebraLevel, Floa
         index = np.round(segmentation.grid.indices(point)).astype(int)
         inside = bool(((index >= 0) & (index < segmentation.grid.shape)).all())
         found = int(segmentation.labels[tuple(index)]) if inside else 0
-        if found not in (0, level.verse_id):
+        if found == 0:
+            raise _beside(segmentation, level, point)
+        if found != level.verse_id:
             name = VertebraLevel.from_verse_id(found).value
             raise UnknownLevelError(f"the point lies in {name} of the label file, not in {level.value}", given=level.value)
     return segmentation
+
+
+def _beside(segmentation: SpineSegmentation, level: VertebraLevel, point: FloatArray) -> NoVertebraThereError:
+    """A point in no label is nobody's word on the numbering: how far off it is from the vertebra named, or from any."""
+    labels = segmentation.labels
+    named = bool((labels == level.verse_id).any())
+    voxels = np.argwhere(labels == level.verse_id if named else labels)
+    away = float(np.linalg.norm(segmentation.grid.points(voxels) - point, axis=1).min())
+    which = level.value if named else "the nearest vertebra"
+    return NoVertebraThereError(
+        f"no vertebra of the label file at {np.round(point, 1).tolist()}: {which} is {away:.0f} mm away",
+        point_mm=[float(c) for c in point],
+        nearest_mm=away,
+    )
 
 
 def from_labels(

@@ -12,8 +12,8 @@ from planning_core.anatomy.body_chain import CentreLine
 from planning_core.anatomy.fracture import TYPICAL_POSTERIOR_MM
 from planning_core.anatomy.instance import VertebraInstance
 from planning_core.anatomy.levels import USUAL_LEVELS, VertebraLevel
-from planning_core.anatomy.segmentation import Numbering
-from planning_core.errors import AmbiguousError, InputError
+from planning_core.anatomy.segmentation import NoVertebraThereError, Numbering
+from planning_core.errors import AmbiguousError
 from planning_core.geometry.arrays import FloatArray
 from planning_core.imaging.resample import CoarseCt
 
@@ -37,12 +37,6 @@ class AmbiguousLevelError(AmbiguousError):
     """The field of view allows several numberings. Carries ``candidates`` (levels by body centre, with probability)."""
 
     code = "ambiguous_level"
-
-
-class NoVertebraThereError(InputError):
-    """The operator's point lies in no vertebra. Carries ``point_mm`` and ``nearest_mm``."""
-
-    code = "no_vertebra_there"
 
 
 @attrs.frozen(eq=False)

@@ -8,9 +8,16 @@ from typing import Protocol
 import attrs
 
 from planning_core.anatomy.levels import VertebraLevel
+from planning_core.errors import InputError
 from planning_core.geometry import DistanceField, Grid
 from planning_core.geometry.arrays import FloatArray, LabelArray, frozen_uint8, frozen_vector
 from planning_core.imaging.volume import CtVolume
+
+
+class NoVertebraThereError(InputError):
+    """The operator's point lies in no vertebra. Carries ``point_mm`` and ``nearest_mm``."""
+
+    code = "no_vertebra_there"
 
 
 @attrs.frozen
@@ -78,6 +85,7 @@ class Segmenter(Protocol):
 
         Raises:
             AmbiguousLevelError: the field of view allows several numberings and no anchor was given.
+            NoVertebraThereError: the anchor lies in no vertebra.
             NoSpineError: no vertebra was found.
         """
         ...

@@ -2,6 +2,7 @@ import attrs
 import highdicom as hd
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from planning_core.anatomy.label_file import (
     BrokenLabelError,
@@ -11,7 +12,9 @@ from planning_core.anatomy.label_file import (
 )
 from planning_core.anatomy.label_scheme import LabelSchemeError, NotLabelsError
 from planning_core.anatomy.levels import UnknownLevelError, VertebraLevel
+from planning_core.anatomy.segmentation import NoVertebraThereError
 from planning_core.case.dicom_seg import write_dicom_seg
+from planning_core.case.exports import as_image
 from planning_core.case.folder import Case
 from planning_core.geometry import Grid
 from planning_core.imaging.ingest import load_ct
@@ -161,6 +164,25 @@ def test_an_anchor_that_contradicts_the_labels_is_refused():
     assert segmenter.segment(ct, (VertebraLevel.L1, np.array([48.0, 74, 122]))).numbering.confidence == 1
     with pytest.raises(UnknownLevelError):
         segmenter.segment(ct, (VertebraLevel.L2, np.array([48.0, 74, 122])))
+
+
+def test_an_anchor_beside_every_label_confirms_nothing(tmp_path):
+    array, grid = blocks(22, 21, 20)
+    sitk.WriteImage(as_image(array, grid), str(tmp_path / "labels.nii.gz"))
+    segmenter = LabelFileSegmenter(tmp_path / "labels.nii.gz")
+    inside = grid.points([40, 15, 15])  # L1 lies above: the map is read from foot to head
+    assert segmenter.read((VertebraLevel.L1, inside)).levels == (VertebraLevel.L1, VertebraLevel.L2, VertebraLevel.L3)
+    for level, index, away in (
+        (VertebraLevel.L1, (40, 15, 27), 6.0),
+        (VertebraLevel.L3, (40, 15, 27), np.hypot(6.0, 46.0)),
+        (VertebraLevel.T9, (40, 15, 27), 6.0),
+        (VertebraLevel.L1, (40, 15, 54), 60.0),
+    ):
+        with pytest.raises(NoVertebraThereError) as refused:
+            segmenter.read((level, grid.points(index)))
+        assert refused.value.nearest_mm == pytest.approx(away)
+        assert f"{away:.0f} mm away" in refused.value.message
+        assert refused.value.point_mm == pytest.approx(grid.points(index))
 
 
 @pytest.fixture(scope="module")
