@@ -42,8 +42,9 @@ def load_configuration(path: Path | None, product: str | None = None) -> Configu
         ConfigurationError: unreadable, unknown keys or values out of range. UnknownProductError: no such cement.
     """
     given = given_in(path)
-    if product is not None and isinstance(given, dict):
-        given = {**given, "cement": {**given.get("cement", {}), "product": product}}
+    cement = given.get("cement", {}) if isinstance(given, dict) else None
+    if product is not None and isinstance(cement, dict):  # what is no object is refused below, by its name
+        given = {**given, "cement": {**cement, "product": product}}
     configuration = validated(Configuration, given)
     find_product(configuration.cement.product)
     return configuration
@@ -59,7 +60,7 @@ def given_in(path: Path | None) -> Any:
         return {}
     try:
         return json.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"{path.name} is no readable JSON: {error}", problems=[str(error)]) from error
 
 

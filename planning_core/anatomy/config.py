@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class AnatomyConfig(BaseModel):
     """How vertebrae are modelled and measured."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     grid_mm: float = Field(1.0, gt=0.3, le=2.0, description="spacing of a vertebra's own fields")
     height_slab_mm: float = Field(10.0, gt=0, description="width of the mid-sagittal slab that heights are averaged over")
@@ -20,4 +20,11 @@ class AnatomyConfig(BaseModel):
     )
     spongiosa_inset_mm: float = Field(3.0, gt=0, description="HU of spongiosa are read this far inside the body's surface")
     cortex_depth_mm: float = Field(2.0, gt=0, description="cortex is searched this far below the surface")
-    gas_hu: float = Field(-200.0, description="darker voxels inside the body are gas (intravertebral cleft)")
+    gas_hu: float = Field(-200.0, ge=-900, lt=0, description="darker voxels inside the body are gas (intravertebral cleft)")
+
+    @field_validator("genant_percent")
+    @classmethod
+    def _rising(cls, grades: tuple[float, float, float]) -> tuple[float, float, float]:
+        if not 0 < grades[0] < grades[1] < grades[2] < 100:
+            raise ValueError(f"{list(grades)}: each grade begins above the one before, between 0 and 100 %")
+        return grades

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+LEVEL_SPREAD = {"two neighbours": 0.027, "level trend": 0.036, "one neighbour": 0.038, "shape model": 0.05}
+"""By where the expectation comes from (``Template.source``)."""
 
 
 class CementConfig(BaseModel):
     """Configuration of the cement volume; printed in the report."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     product: str = Field("Kyphon HV-R", description="key of products.PRODUCTS")
     share_of_deficit: float = Field(
@@ -41,7 +44,23 @@ class CementConfig(BaseModel):
         0.40, gt=0, description="half-width of the interval over the deficit above which a person must look"
     )
     level_spread: dict[str, float] = Field(
-        {"two neighbours": 0.027, "level trend": 0.036, "one neighbour": 0.038, "shape model": 0.05},
+        LEVEL_SPREAD,
         description="one sigma of a healthy body's height, and so volume, about what its neighbours lead one to expect: "
         "2.4 % (25 levels of four spines; 2.7 % in the worst), 3.3 % (3.6 %) from farther ones, 3.7 % from one; shape: assumed",
     )
+
+    @field_validator("thoracic_ml", "junction_ml", "lumbar_ml")
+    @classmethod
+    def _volumes(cls, ends: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < ends[0] <= ends[1]:
+            raise ValueError(f"{list(ends)}: least and most set volume, above 0 ml and in this order")
+        return ends
+
+    @field_validator("level_spread")
+    @classmethod
+    def _every_source(cls, spread: dict[str, float]) -> dict[str, float]:
+        if spread.keys() != LEVEL_SPREAD.keys():
+            raise ValueError(f"needs a number for each of {list(LEVEL_SPREAD)}, got {list(spread)}")
+        if not all(0 < sigma < 1 for sigma in spread.values()):
+            raise ValueError(f"{spread}: each is a share of the height, above 0 and below 1")
+        return spread

@@ -28,7 +28,7 @@ class CuringConfig(BaseModel):
     Defaults are those of the high class. ``source`` says which of the numbers were measured and by whom.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     opens_s: float = Field(195.0, ge=0, description="thick enough to inject")
     closes_s: float = Field(600.0, gt=0, description="no cement is moved after this")

@@ -21,7 +21,7 @@ from planning_core.registration.intensity import align_intensity
 class BesideConfig(BaseModel):
     """How the bones beside a vertebra are compared."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     step_mm: float = Field(3.0, gt=0.5, le=6, description="between points")
     half_width_mm: float = Field(40.0, gt=0, description="to the left and right of the vertebra's middle")

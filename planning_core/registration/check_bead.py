@@ -16,7 +16,7 @@ from planning_core.registration.registration import PlateInScan
 class CheckBeadConfig(BaseModel):
     """Which bead is the check point."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     within_mm: float = Field(110.0, gt=0, description="of the target; acceptance allows 120 (assumed)")
     lead_mm: float = Field(10.0, ge=0, description="the next one must be further away by this, or nobody knows which is meant")

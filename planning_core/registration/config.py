@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 class BeadConfig(BaseModel):
     """How steel beads are told from bone and other metal."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     metal_hu: float = Field(2000.0, gt=0, description="assumed: cortical bone stays below, steel saturates above")
     size_ratio: tuple[PositiveFloat, PositiveFloat] = Field(
@@ -30,7 +30,7 @@ class BeadConfig(BaseModel):
 class MatchConfig(BaseModel):
     """When beads in view are the plate's."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     tolerance_mm: float = Field(0.8, gt=0, description="a bead in place lies within this; about eight sigma of a bead's centre")
     min_beads: int = Field(5, ge=4, description="four can agree by chance among screws, five do not")
@@ -41,7 +41,7 @@ class MatchConfig(BaseModel):
 class TrackerConfig(BaseModel):
     """What the camera's poses are worth and when they are used."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     fle_mm: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
         (0.07, 0.07, 0.22),
@@ -68,7 +68,7 @@ class TrackerConfig(BaseModel):
 class SurfaceConfig(BaseModel):
     """Points against a surface."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     trim: float = Field(0.15, ge=0, lt=0.5, description="share of the points farthest off that is left out")
     start_turns_deg: float = Field(8.0, ge=0, description="starts are turned by this about each axis")
@@ -85,7 +85,7 @@ class SurfaceConfig(BaseModel):
 class ExposedConfig(BaseModel):
     """A vertebra laid bare and touched all over."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     touches: int = Field(100, ge=12, le=400, description="of the bone; 60 seldom hold the target to a millimetre (95 %)")
     frames: int = Field(12, ge=10, le=1000, description="camera frames that each is held for: their number averages the rest")
@@ -101,14 +101,14 @@ class ExposedConfig(BaseModel):
 class CarryConfig(BaseModel):
     """One vertebra between two scans."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     points: int = Field(1500, ge=100, description="of the bone's surface")
     samples: int = Field(5000, ge=500, description="voxels in and around the bone whose Hounsfield units are compared")
     block_mm: float = Field(10.0, gt=0, description="halves held out against each other alternate in blocks this wide")
     band_mm: tuple[float, PositiveFloat] = Field((-5.0, 2.5), description="signed distance of those voxels from the surface")
     levels_mm: tuple[PositiveFloat, ...] = Field((2.0, 1.0), description="voxels the scans are averaged to, coarse to fine")
-    metal_hu: float = Field(2000.0, description="voxels above this are left out of the comparison")
+    metal_hu: float = Field(2000.0, gt=0, description="voxels above this are left out of the comparison")
     min_correlation: float = Field(
         0.85, ge=0, le=1, description="of the bone's Hounsfield units once in place; the same bone has 0.95, a neighbour 0.74"
     )
@@ -124,7 +124,7 @@ class CarryConfig(BaseModel):
 class AcceptanceConfig(BaseModel):
     """When a registration may guide an arm."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     max_predicted_mm: float = Field(1.0, gt=0, description="95 % bound at the planned target; the guide is verified to 1 mm")
     max_check_mm: float = Field(1.5, gt=0, description="assumed: distance between a check point and where it should be")
@@ -140,7 +140,7 @@ class AcceptanceConfig(BaseModel):
 class FiducialConfig(BaseModel):
     """Which balls on the skin count, and when touches are theirs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     diameter_mm: float = Field(3.0, gt=0.5, le=10, description="of the balls; the probe's tip rests in their middle (assumed)")
     least: int = Field(6, ge=6, description="four can agree by chance, five do not; one more to check them by")
@@ -152,7 +152,7 @@ class FiducialConfig(BaseModel):
 class RegistrationConfig(BaseModel):
     """All of it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     beads: BeadConfig = Field(default_factory=BeadConfig)
     matching: MatchConfig = Field(default_factory=MatchConfig)

@@ -29,7 +29,7 @@ PREOP = "preop_lps"
 class PlaceSearchConfig(BaseModel):
     """How a vertebra is looked for."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     spacing_mm: float = Field(3.0, gt=0.5, le=6, description="voxels of the search")
     turns_deg: tuple[NonNegativeFloat, ...] = Field(

@@ -21,7 +21,7 @@ PROBE = "probe_tip"
 class TouchConfig(BaseModel):
     """When a probe counts as held still."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     frames: int = Field(60, ge=10, le=1000, description="in a row that see probe and patient reference; a second at 60 Hz")
     still_mm: float = Field(0.5, gt=0, description="rms of the tip about its mean; the camera's own noise makes 0.2 (tracker.md)")

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 class XrayRegistrationConfig(BaseModel):
     """How a bone is laid over X-ray images and when the result is believed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     soft_hu: float = Field(100.0, description="what exceeds it is bone; flesh moves against bone and is cut by the scan's border")
     metal_hu: float = Field(2500.0, gt=0, description="values count as no more than this")

@@ -39,7 +39,7 @@ def cannula_diameter_mm(name: str) -> float:
 class CostWeights(BaseModel):
     """What a shortfall of one unit, squared, costs; all assumed, chosen so that walls come before targets."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     clearance: float = Field(4.0, ge=0, description="per mm² below ``comfortable_clearance_mm``")
     secure_clearance: float = Field(40.0, ge=0, description="per mm² below ``secure_clearance_mm``")
@@ -59,7 +59,7 @@ class CostWeights(BaseModel):
 class TrajectoryConfig(BaseModel):
     """How needle paths are searched, limited and graded; printed in the report."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     cannulas: tuple[str, ...] = Field(
         ("11G working", "13G"), min_length=1, description="tried in this order until one passes with the wanted clearance"
@@ -71,7 +71,7 @@ class TrajectoryConfig(BaseModel):
     comfortable_clearance_mm: float = Field(
         4.0, ge=0, description="more bone than this earns nothing; assumed (Spine-DART asks 2.5 mm from axis to wall, FACTS 7)"
     )
-    least_clearance_mm: float = Field(0.0, description="below this a path is refused: Gertzbein–Robbins A only (FACTS 4)")
+    least_clearance_mm: float = Field(0.0, ge=0, description="below this a path is refused: Gertzbein–Robbins A only (FACTS 4)")
     least_canal_mm: float = Field(0.0, ge=0, description="cannula's surface to canal, transpedicular: never inside")
     least_canal_extrapedicular_mm: float = Field(2.0, ge=0, description="the same where no pedicle wall guards it; assumed")
     comfortable_canal_mm: float = Field(3.0, ge=0, description="assumed")
@@ -107,7 +107,9 @@ class TrajectoryConfig(BaseModel):
     longest_curve_mm: float = Field(30.0, gt=0, description="reach of the curved part beyond the cannula; assumed")
     defect_least_ml: float = Field(0.8, ge=0, description="a smaller defect does not attract the tip")
     pathway_mm: float = Field(45.0, gt=10, description="how far outside the bone the cannula must pass other processes")
-    air_hu: float = Field(-400.0, description="darker is air: skin, or lung when tissue follows")
+    air_hu: float = Field(
+        -400.0, ge=-800, le=-200, description="darker is air: skin, or lung when tissue follows; fat is about -100, lung -850"
+    )
     least_lung_mm: float = Field(1.0, ge=0, description="cannula's surface to air beside its way; nearer is refused; assumed")
     near_lung_mm: float = Field(5.0, ge=0, description="nearer is said in a warning; assumed")
     doubtful_breach: float = Field(
@@ -139,6 +141,13 @@ class TrajectoryConfig(BaseModel):
         if unknown:
             raise ValueError(f"no cannula {unknown}; known: {list(CANNULA_DIAMETER_MM)}")
         return names
+
+    @field_validator("convergence_deg", "crossing_convergence_deg", "depth_range")
+    @classmethod
+    def _in_order(cls, ends: tuple[float, float]) -> tuple[float, float]:
+        if ends[0] > ends[1]:
+            raise ValueError(f"{list(ends)}: the lower end comes first")
+        return ends
 
     @property
     def budget(self) -> ErrorBudget:

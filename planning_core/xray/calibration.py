@@ -35,7 +35,7 @@ SCALE = np.array([1e-2, 1e-2, 1e-2, 1.0, 1.0, 10.0, 10.0, 5.0, 5.0, 1e-2, 1e-2])
 class CalibrationConfig(BaseModel):
     """When a calibration is believed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     min_beads: int = Field(12, ge=8, description="matched; eleven unknowns, two numbers a bead")
     start_mm: float = Field(6.0, gt=0, description="how far, on the detector, a bead may lie from where the first pose puts it")

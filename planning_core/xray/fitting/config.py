@@ -10,7 +10,7 @@ from planning_core.anatomy.shape_model.region import Region
 class FitConfig(BaseModel):
     """How a vertebra's shape is laid over X-ray images and when the result is believed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     levels_mm: tuple[PositiveFloat, ...] = Field((2.0, 1.2), description="pixels at the bone, coarse to fine")
     blur_px: float = Field(1.2, gt=0.3, description="one sigma, in a level's pixels")
@@ -36,7 +36,7 @@ class FitConfig(BaseModel):
     neighbour_shift_mm: float = Field(3.0, gt=0, description="the same along each axis")
     outlier: float = Field(2.5, gt=0, description="residuals above so many of their usual size count less (Cauchy)")
     wide_deg: float = Field(45.0, gt=0, description="views closer than this get a further one suggested")
-    least_significance: float = Field(1.5, description="of every view")
+    least_significance: float = Field(1.5, ge=0, description="of every view")
     most_disagreement_mm: float = Field(5.0, gt=0, description="between poses that fit about as well")
     most_collapse: float = Field(0.15, gt=0, description="share of height by which results that fit about as well may differ")
     unproven: tuple[Region, ...] = Field(
