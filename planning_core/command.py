@@ -5,21 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from planning_core import __version__
 from planning_core.aside import ILLUSTRATOR, Aside
+from planning_core.edge import Parser, UsageError, ended
 from planning_core.errors import PkpError
 
-INTERNAL_STATUS = 1
 REFUSED_STATUS = 4
-USAGE_STATUS = 64
-INTERRUPTED_STATUS = 130
+INTERRUPTED = "interrupted; no plan was written. The same command takes up what was finished"
 STAGES = {
     "read": "reading the images",
     "segment": "finding the vertebrae",
@@ -32,20 +30,10 @@ STAGES = {
 }
 
 
-class _UsageError(Exception):
-    """Arguments that cannot be understood."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        raise _UsageError(message)
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The arguments of ``plan``."""
-    top = _Parser(prog="pkp", description="Research software, not a medical device.")
-    commands = top.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    top = Parser(prog="pkp", description="Research software, not a medical device.")
+    commands = top.add_subparsers(dest="command", required=True, parser_class=Parser)
     plan = commands.add_parser(
         "plan",
         help="plan one level of a CT, or of two or more X-ray images",
@@ -82,31 +70,14 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; returns the exit status (docs/exit_codes.md)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    as_json = "--json" in words
-    try:
-        given = parser().parse_args(joined(words, "--at"))
-        result = _plan(given) if given.xray is None else _plan_on_xrays(given)
-    except _UsageError as error:
-        return failed(as_json, USAGE_STATUS, {"error": "UsageError", "code": "usage", "message": str(error)})
-    except PkpError as error:
-        return failed(as_json, error.exit_status, error.as_dict())
-    except KeyboardInterrupt:
-        message = "interrupted; no plan was written. The same command takes up what was finished"
-        return failed(as_json, INTERRUPTED_STATUS, {"error": "Interrupted", "code": "interrupted", "message": message})
-    except Exception as error:  # the process's edge: a mistake of ours still answers in the form that was asked for
-        traceback.print_exc()
-        message = f"internal error, please report it with the lines above: {type(error).__name__}"
-        return failed(as_json, INTERNAL_STATUS, {"error": "InternalError", "code": "internal", "message": message})
-    print(json.dumps(result) if as_json else _summary(result) if given.xray is None else _xray_summary(result))
+    return ended(words, lambda: _run(words), INTERRUPTED)
+
+
+def _run(words: list[str]) -> int:
+    given = parser().parse_args(joined(words, "--at"))
+    result = _plan(given) if given.xray is None else _plan_on_xrays(given)
+    print(json.dumps(result) if given.json else _summary(result) if given.xray is None else _xray_summary(result))
     return REFUSED_STATUS if result["verdict"] == "refuse" else 0
-
-
-def failed(as_json: bool, status: int, error: dict[str, Any]) -> int:
-    """Say it in a sentence, and as an object where that was asked for; returns the status."""
-    if as_json:
-        print(json.dumps(error, default=str))
-    print(f"pkp: {error['message']}", file=sys.stderr)
-    return status
 
 
 def joined(arguments: Sequence[str], *options: str) -> list[str]:
@@ -172,7 +143,7 @@ def _plan_on_xrays(given: argparse.Namespace) -> dict[str, Any]:
     of_ct = ("ct", "at", "labels", "label_scheme", "series", "product")
     foreign = [name for name in of_ct if getattr(given, name) is not None] + ["with_identity"] * given.with_identity
     if foreign:
-        raise _UsageError(f"--xray does not go with {', '.join(foreign)}")
+        raise UsageError(f"--xray does not go with {', '.join(foreign)}")
     level = VertebraLevel.parse(given.level) if given.level is not None else None
     request = XrayRequest.of(given.xray, level, given.click, load_xray_configuration(given.config), given.frame)
     opened: list[Case] = []

@@ -13,8 +13,9 @@ import attrs
 import numpy as np
 
 from hardware_sim.carm.xray_dicom import write_xa
-from planning_core.command import failed, joined, numbers
-from planning_core.errors import InputError, PkpError
+from planning_core.command import joined, numbers
+from planning_core.edge import Parser, ended
+from planning_core.errors import InputError
 from planning_core.geometry import RigidTransform
 from planning_core.imaging.drr.acquisition import FLUOROSCOPY, Materials, acquire
 from planning_core.imaging.ingest import load_ct
@@ -46,8 +47,13 @@ def take_xrays(ct: CtVolume, carm_from_ct: RigidTransform, views: Sequence[Pinho
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run; returns the exit status."""
-    parser = argparse.ArgumentParser(
+    """Run; returns the exit status (docs/exit_codes.md)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    return ended(words, lambda: _run(words))
+
+
+def _run(words: list[str]) -> int:
+    parser = Parser(
         prog="pkp drr",
         description="Simulated X-ray pictures (DICOM XA) of a CT: three energies, scatter, blur, noise; seeded.",
         epilog="The pictures are those of ./pkp bench xray; a real C-arm's are not so kind.",
@@ -61,11 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the noise")
     parser.add_argument("--out", type=Path, default=Path("xrays"), help="folder for a.dcm, b.dcm, …")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    given = parser.parse_args(joined(sys.argv[1:] if arguments is None else arguments, "--at", "--view"))
-    try:
-        result = _made(given)
-    except PkpError as error:
-        return failed(given.json, error.exit_status, error.as_dict())
+    given = parser.parse_args(joined(words, "--at", "--view"))
+    result = _made(given)
     middle = f"{(SIZE[0] - 1) / 2:g},{(SIZE[1] - 1) / 2:g}"
     clicks = " ".join(f"--click {Path(place).stem}:{middle}" for place in result["pictures"])
     plan = f"./pkp plan --xray {' '.join(result['pictures'])} --level LEVEL {clicks}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from planning_core.command import failed
-from planning_core.errors import InputError, PkpError
+from planning_core.edge import Parser, ended
+from planning_core.errors import InputError
 from planning_core.xray.calibration import CarmCalibration, calibrate
 from planning_core.xray.image import read_xray
 from planning_core.xray.phantom import helix_phantom, read_phantom
@@ -23,8 +24,13 @@ class OutTakenError(InputError):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run; returns the exit status."""
-    parser = argparse.ArgumentParser(
+    """Run; returns the exit status (docs/exit_codes.md)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    return ended(words, lambda: _run(words))
+
+
+def _run(words: list[str]) -> int:
+    parser = Parser(
         prog="pkp calibrate",
         description="Where the source was and how the detector bends lines, from one picture with the bead phantom in it.",
         epilog="The picture is written straightened, in the phantom's frame, for ./pkp plan --xray: lay the phantom with its x "
@@ -39,11 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--frame", type=int, help="of a run of several, from 0")
     parser.add_argument("--out", type=Path, help="NPZ file to write, its geometry beside it (default: <image>_calibrated.npz)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    given = parser.parse_args(arguments)
-    try:
-        result = _calibrated(given)
-    except PkpError as error:
-        return failed(given.json, error.exit_status, error.as_dict())
+    given = parser.parse_args(words)
+    result = _calibrated(given)
     print(json.dumps(result) if given.json else _summary(result))
     return 0
 

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from planning_core.geometry import FrameMismatchError
 from planning_core.geometry.arrays import FloatArray
 from planning_core.xray.geometry import PinholeView
-from planning_core.xray.refusals import EqualViewsError, MirroredViewError, TooFewViewsError
+from planning_core.xray.refusals import DifferentFramesError, EqualViewsError, MirroredViewError, TooFewViewsError
 
 LEAST_ANGLE_DEG = 20.0
 """Below it depth is hardly seen: error along the beam grows as 1 / sin(angle), threefold at 20°."""
@@ -23,7 +22,7 @@ def meeting_point(views: Sequence[PinholeView], pixels: ArrayLike | None = None)
         views: two or more. pixels: (n, 2) (row, column), one per view; the beams' own axes when ``None``.
 
     Raises:
-        TooFewViewsError, FrameMismatchError, EqualViewsError: the rays are parallel.
+        TooFewViewsError, DifferentFramesError, EqualViewsError: the rays are parallel.
     """
     _one_frame(views, 2)
     if pixels is None:
@@ -45,7 +44,7 @@ def angle_deg(one: PinholeView, other: PinholeView, at_mm: ArrayLike | None = No
         at_mm: (3,) the point both look at; the beams' own axes when ``None``.
 
     Raises:
-        FrameMismatchError: the views are of different frames.
+        DifferentFramesError: the views are of different frames.
     """
     _one_frame((one, other), 2)
     ways = (one.beam, other.beam) if at_mm is None else tuple(np.asarray(at_mm) - v.source_mm for v in (one, other))
@@ -57,7 +56,7 @@ def check_views(views: Sequence[PinholeView], least_angle_deg: float = LEAST_ANG
     """The largest angle between any two of the views, degrees.
 
     Raises:
-        TooFewViewsError: fewer than two. FrameMismatchError: of different frames.
+        TooFewViewsError: fewer than two. DifferentFramesError: of different frames.
         EqualViewsError: no two are ``least_angle_deg`` apart.
         MirroredViewError: some are seen from the detector and some from the source.
     """
@@ -85,4 +84,4 @@ def _one_frame(views: Sequence[PinholeView], needed: int) -> None:
         raise TooFewViewsError(f"{len(views)} view(s), at least {needed} are needed", views=len(views), needed=needed)
     frames = [view.frame for view in views]
     if len(set(frames)) > 1:
-        raise FrameMismatchError(f"views of different frames: {frames}", left=frames[0], right=frames[-1])
+        raise DifferentFramesError(f"views of different frames: {frames}", left=frames[0], right=frames[-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from planning_core.errors import AmbiguousError, InputError
+from planning_core.geometry import FrameMismatchError
 
 
 class XrayError(InputError):
@@ -21,6 +22,12 @@ class MissingGeometryError(XrayError):
     """An image without the tags or file that say how it was taken. Carries ``missing``."""
 
     code = "missing_geometry"
+
+
+class DifferentFramesError(XrayError, FrameMismatchError):
+    """Views that are given in different frames. Carries ``left`` and ``right``."""
+
+    code = "frame_mismatch"
 
 
 class EqualViewsError(XrayError):

@@ -98,7 +98,7 @@ def triangulate(views: Sequence[PinholeView], pixels: ArrayLike, click_mm: float
         views: two or more of one frame. pixels: (n, 2) (row, column), one per view. click_mm: see ``CLICK_MM``.
 
     Raises:
-        TooFewViewsError, FrameMismatchError, EqualViewsError: see ``pair``. OutsideViewError: the rays meet behind a source.
+        TooFewViewsError, DifferentFramesError, EqualViewsError: see ``pair``. OutsideViewError: the rays meet behind a source.
     """
     clicks = np.asarray(pixels, dtype=np.float64)
     point = meeting_point(views, clicks)

@@ -1,10 +1,14 @@
 """What the command refuses before it plans, and how it ends."""
 
+import errno
 import json
 
+import pytest
+
 from planning_core.command import main
+from planning_core.xray.picture import write_xray
 from tests.planning_core.xray.rebuilding import rebuilt, views
-from tests.planning_core.xray.shots import write_shots
+from tests.planning_core.xray.shots import shot, write_shots
 
 
 def run(capsys, *words):
@@ -33,3 +37,29 @@ def test_pictures_that_lie_where_the_plan_writes_its_own_are_refused_and_stay(tm
     status, refused = run(capsys, "--xray", *shots, "--level", "L1", "--out", tmp_path / "case")
     assert (status, refused["code"], refused["output"]) == (2, "input_in_case", "xray")
     assert all(shot.exists() for shot in shots)
+
+
+def full(descriptor):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(("out", "reason"), [("taken", "EEXIST"), ("taken/case", "ENOTDIR"), ("case", "ENOSPC")])
+def test_a_case_folder_that_cannot_be_written_is_said_in_the_systems_words(tmp_path, capsys, monkeypatch, out, reason):
+    (tmp_path / "taken").write_text("a file")
+    (tmp_path / "labels.nii.gz").write_bytes(b"x")
+    if reason == "ENOSPC":
+        monkeypatch.setattr("planning_core.case.folder.os.fsync", full)
+    status, refused = run(capsys, "--labels", tmp_path / "labels.nii.gz", "--level", "L1", "--out", tmp_path / out)
+    assert (status, refused["code"], refused["reason"]) == (1, "file_system", reason)
+    assert (tmp_path / "taken").read_text() == "a file"
+
+
+def test_pictures_of_two_frames_are_a_wrong_input(tmp_path, capsys):
+    places = []
+    for view, frame in zip(views(), ("carm", "ct_lps"), strict=True):
+        places.append(tmp_path / f"{frame}.npz")
+        write_xray(shot(view, rebuilt(place=(0.0, 0.0, 0.0)).shape), places[-1])
+        said = json.loads(places[-1].with_suffix(".json").read_text())
+        places[-1].with_suffix(".json").write_text(json.dumps({**said, "frame": frame}))
+    status, refused = run(capsys, "--xray", *places, "--level", "L1", "--out", tmp_path / "case")
+    assert (status, refused["code"], refused["left"], refused["right"]) == (2, "frame_mismatch", "carm", "ct_lps")

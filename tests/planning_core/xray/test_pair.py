@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from planning_core.geometry import FrameMismatchError, RigidTransform
 from planning_core.xray.geometry import PinholeView
 from planning_core.xray.pair import angle_deg, check_views, meeting_point
-from planning_core.xray.refusals import EqualViewsError, MirroredViewError, TooFewViewsError
+from planning_core.xray.refusals import DifferentFramesError, EqualViewsError, MirroredViewError, TooFewViewsError
 from tests.planning_core.xray.strategies import points, views
 
 
@@ -58,5 +58,7 @@ def test_one_view_is_too_few():
 
 def test_views_of_two_frames_are_refused():
     other = attrs.evolve(at(90), camera_from_scene=RigidTransform("camera", "ct_lps", at(90).camera_from_scene.matrix))
-    with pytest.raises(FrameMismatchError):
+    with pytest.raises(DifferentFramesError) as refused:
         check_views([at(0), other])
+    assert isinstance(refused.value, FrameMismatchError)
+    assert refused.value.exit_status == 2
