@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from hardware_sim.carm.xray_dicom import write_xa
+from hardware_sim.carm.xray_dicom import is_simulated, write_xa
 from planning_core.command import joined, numbers
 from planning_core.edge import Parser, ended
 from planning_core.errors import InputError
@@ -27,6 +27,12 @@ SIZE, SPACING_MM = (576, 576), (0.5, 0.5)
 SOURCE_TO_DETECTOR_MM, SOURCE_TO_ISOCENTRE_MM = 1020.0, 640.0
 MOST = 8
 """So many pictures make a case at most."""
+
+
+class OtherPicturesError(InputError):
+    """The folder holds pictures among which the new ones would lie, or that they would replace. Carries ``found``: how many."""
+
+    code = "other_pictures"
 
 
 def take_xrays(ct: CtVolume, carm_from_ct: RigidTransform, views: Sequence[PinholeView], out: Path, seed: int = 1) -> list[Path]:
@@ -68,6 +74,8 @@ def _run(words: list[str]) -> int:
     parser.add_argument("--out", type=Path, default=Path("xrays"), help="folder for a.dcm, b.dcm, …")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args(joined(words, "--at", "--view"))
+    if given.seed < 0:
+        parser.error("--seed is 0 or more")
     result = _made(given)
     middle = f"{(SIZE[0] - 1) / 2:g},{(SIZE[1] - 1) / 2:g}"
     clicks = " ".join(f"--click {Path(place).stem}:{middle}" for place in result["pictures"])
@@ -76,11 +84,22 @@ def _run(words: list[str]) -> int:
     return 0
 
 
+def _refuse_others(out: Path, names: Sequence[str]) -> None:
+    """Simulated pictures are made anew; what else lies there might be taken for one of them, or be somebody's."""
+    others = [place for place in out.glob("*.dcm") if place.name not in names or not is_simulated(place)]
+    if others:
+        raise OtherPicturesError(
+            f"the folder of --out already holds {len(others)} other DICOM pictures: choose another, or take them away",
+            found=len(others),
+        )
+
+
 def _made(given: argparse.Namespace) -> dict[str, Any]:
     at = numbers(given.at, 3, "--at needs 3 numbers with commas between")
     angles = [numbers(words, 2, "--view needs 2 numbers with commas between").tolist() for words in given.view or ("0,0", "90,0")]
     if len(angles) > MOST:
         raise InputError(f"{len(angles)} views, at most {MOST}", given=len(angles))
+    _refuse_others(given.out, [f"{letter(number)}.dcm" for number in range(len(angles))])
     ct = load_ct(given.ct, given.series)
     if not ct.grid.contains(at):
         raise InputError(f"--at {given.at} lies outside the CT", given=given.at)

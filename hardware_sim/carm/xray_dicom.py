@@ -6,12 +6,15 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import pydicom
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, XRayAngiographicImageStorage, generate_uid
 
+from planning_core.imaging.dicom_series import DAMAGED
 from planning_core.xray.geometry import PinholeView
 from planning_core.xray.image import XrayImage
 
+NUMBER, NAME = "SIM", "Simulated"
 BITS = 16
 WHITE = 0.9
 """Share of the range at which an unattenuated pixel lies."""
@@ -47,7 +50,7 @@ def write_xa(image: XrayImage, path: Path, seed: int) -> None:
     header = FileDataset(str(path), Dataset(), file_meta=meta, preamble=b"\0" * 128)
     header.SOPClassUID, header.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
     header.StudyInstanceUID, header.SeriesInstanceUID = _uid(seed, "study"), _uid(seed, "series")
-    header.Modality, header.PatientID, header.PatientName = "XA", f"SIM{seed}", "Simulated"
+    header.Modality, header.PatientID, header.PatientName = "XA", f"{NUMBER}{seed}", NAME
     header.Rows, header.Columns = view.size
     header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
     header.BitsAllocated, header.BitsStored, header.HighBit, header.PixelRepresentation = BITS, BITS, BITS - 1, 0
@@ -63,6 +66,15 @@ def write_xa(image: XrayImage, path: Path, seed: int) -> None:
         header.CollimatorUpperHorizontalEdge, header.CollimatorLowerHorizontalEdge = int(rows[0]), int(rows[-1]) + 2
     header.PixelData = stored.tobytes()
     header.save_as(path, enforce_file_format=True)
+
+
+def is_simulated(path: Path) -> bool:
+    """Whether a file is one of ``write_xa``."""
+    try:
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["PatientID", "PatientName"])
+    except DAMAGED:
+        return False
+    return str(header.get("PatientName", "")) == NAME and str(header.get("PatientID", "")).startswith(NUMBER)
 
 
 def _letters(view: PinholeView) -> list[str]:

@@ -2,38 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.tag import Tag
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from planning_core.errors import InputError
 from planning_core.geometry import Grid
+from planning_core.imaging.dicom_series import DAMAGED
 
 NAME = "Synthetic^Patient"
 
 
+class OtherSeriesError(InputError):
+    """The folder holds slices of another series, among which the new ones would lie. Carries ``found``: how many."""
+
+    code = "other_series"
+
+
 def write_series(hu: np.ndarray, grid: Grid, seed: int, folder: Path, scan: str = "") -> None:
-    """One file per slice; UIDs come from the seed and from which ``scan`` of that patient it is."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """One file per slice; UIDs come from the seed and from which ``scan`` of that patient it is.
+
+    Raises:
+        OtherSeriesError: see there; the same series is written anew.
+    """
     salt = _salt(seed, scan)
     image = _header(hu, grid, seed, salt)
-    for k in range(len(hu)):
+    names = [f"slice_{k:04d}.dcm" for k in range(len(hu))]
+    _make_ready(folder, names, image.SeriesInstanceUID)
+    for k, name in enumerate(names):
         image.SOPInstanceUID = generate_uid(entropy_srcs=[*salt, f"slice {k}"])
         image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
         image.InstanceNumber = k + 1
         image.ImagePositionPatient = [f"{v:.4f}" for v in grid.points([k, 0, 0])]
         image.PixelData = np.ascontiguousarray(hu[k].astype("<i2")).tobytes()
-        image.save_as(folder / f"slice_{k:04d}.dcm", enforce_file_format=True)
+        image.save_as(folder / name, enforce_file_format=True)
 
 
 def write_enhanced(hu: np.ndarray, grid: Grid, seed: int, folder: Path, scan: str = "") -> None:
     """One Enhanced CT image for all slices (PS3.3 A.38), as newer scanners send; otherwise as :func:`write_series`."""
-    folder.mkdir(parents=True, exist_ok=True)
     salt = _salt(seed, scan)
     image = _header(hu, grid, seed, salt)
+    _make_ready(folder, ["volume.dcm"], image.SeriesInstanceUID)
     image.file_meta.MediaStorageSOPClassUID = image.SOPClassUID = EnhancedCTImageStorage
     image.SOPInstanceUID = generate_uid(entropy_srcs=[*salt, "volume"])
     image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
@@ -68,6 +83,27 @@ def write_enhanced(hu: np.ndarray, grid: Grid, seed: int, folder: Path, scan: st
     ]
     image.PixelData = np.ascontiguousarray(hu.astype("<i2", copy=False)).tobytes()
     image.save_as(folder / "volume.dcm", enforce_file_format=True)
+
+
+def _make_ready(folder: Path, names: Sequence[str], series_uid: str) -> None:
+    """Make the folder, or find nothing in it but slices of this series that will be written anew."""
+    folder.mkdir(parents=True, exist_ok=True)
+    others = [place for place in folder.glob("*.dcm") if place.name not in names or _series_of(place) not in (series_uid, None)]
+    if others:
+        raise OtherSeriesError(
+            f"the folder {folder.name} already holds {len(others)} DICOM files of another series: choose another --out",
+            found=len(others),
+        )
+
+
+def _series_of(place: Path) -> str | None:
+    """The series of a file; None of an empty one, as a run that was interrupted leaves it."""
+    if place.stat().st_size == 0:
+        return None
+    try:
+        return str(pydicom.dcmread(place, stop_before_pixels=True, specific_tags=["SeriesInstanceUID"]).SeriesInstanceUID)
+    except DAMAGED:
+        return "no series"
 
 
 def _salt(seed: int, scan: str) -> list[str]:

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pydicom
 import pytest
 
 from hardware_sim.carm.shots import main
@@ -68,3 +69,22 @@ def test_what_cannot_be_made_is_refused_and_nothing_is_written(patient, tmp_path
     status, refused = run(capsys, str(patient[0]), *more, "--out", str(tmp_path / "out"))
     assert (status, said in refused["message"]) == (2, True), refused
     assert not (tmp_path / "out").exists()
+
+
+def test_pictures_are_made_anew_but_never_among_others(patient, tmp_path, capsys):
+    folder, middle = patient
+    words = (str(folder), "--at", ",".join(f"{c:.2f}" for c in middle), "--out", str(tmp_path))
+    assert run(capsys, *words)[0] == 0
+    before = (tmp_path / "a.dcm").read_bytes()
+    assert run(capsys, *words, "--seed", "2")[0] == 0
+    assert (tmp_path / "a.dcm").read_bytes() != before
+    before = {place: place.read_bytes() for place in tmp_path.iterdir()}
+    status, refused = run(capsys, *words, "--view", "0,0")  # b.dcm would stay, of another run
+    assert (status, refused["code"], refused["found"]) == (2, "other_pictures", 1)
+    header = pydicom.dcmread(tmp_path / "b.dcm")
+    header.PatientName = "Doe^John"
+    header.save_as(tmp_path / "b.dcm")
+    before[tmp_path / "b.dcm"] = (tmp_path / "b.dcm").read_bytes()
+    status, refused = run(capsys, *words)  # and this one is nobody's to replace
+    assert (status, refused["found"]) == (2, 1)
+    assert {place: place.read_bytes() for place in tmp_path.iterdir()} == before
