@@ -119,7 +119,7 @@ def _plan(given: argparse.Namespace) -> dict[str, Any]:
         try:
             outcome = run(request, open_case, progress, illustrator)
         except PkpError as error:
-            if opened and "candidates" in error.data:
+            if opened and any(candidate["levels"] for candidate in error.data.get("candidates", ())):
                 from planning_core.case.report.numbering import write_numbering_picture
 
                 error.data["picture"] = str(write_numbering_picture(opened[-1], given.ct, given.series, error.data["candidates"]))

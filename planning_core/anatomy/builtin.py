@@ -44,7 +44,7 @@ class BuiltInSegmenter:
         """Find, separate and name the vertebrae of a CT.
 
         Raises:
-            NoSpineError, AmbiguousLevelError, NoVertebraThereError: see there.
+            NoSpineError, AmbiguousLevelError, OnlyCervicalError, NoVertebraThereError: see there.
         """
         canal = find_canal(ct)
         coarse, fine = coarsen(ct, VERTEBRA.spacing_mm), coarsen(ct, REFINEMENT.spacing_mm)

@@ -13,7 +13,7 @@ from planning_core.anatomy.fracture import TYPICAL_POSTERIOR_MM
 from planning_core.anatomy.instance import VertebraInstance
 from planning_core.anatomy.levels import USUAL_LEVELS, VertebraLevel
 from planning_core.anatomy.segmentation import NoVertebraThereError, Numbering
-from planning_core.errors import AmbiguousError
+from planning_core.errors import AmbiguousError, InputError
 from planning_core.geometry.arrays import FloatArray
 from planning_core.imaging.resample import CoarseCt
 
@@ -37,6 +37,12 @@ class AmbiguousLevelError(AmbiguousError):
     """The field of view allows several numberings. Carries ``candidates`` (levels by body centre, with probability)."""
 
     code = "ambiguous_level"
+
+
+class OnlyCervicalError(InputError):
+    """Nothing in view can be one of the vertebrae that are planned. Carries ``found``: how many vertebrae there are."""
+
+    code = "only_cervical"
 
 
 @attrs.frozen(eq=False)
@@ -89,6 +95,7 @@ def name_instances(
     Raises:
         NoVertebraThereError: the anchor lies in no vertebra.
         AmbiguousLevelError: neither sacrum nor whole ribs are in view, or no numbering is probable enough, without an anchor.
+        OnlyCervicalError: by every probable numbering there is no vertebra from T1 on, without an anchor.
     """
     ranked = numbering(cues)
     n = len(instances)
@@ -102,7 +109,14 @@ def name_instances(
             said += f"; the picture alone would rather say {likely.value} ({ranked[0][1]:.0%})"
         return names, Numbering(1.0, "operator", (said,))
     landmark = cues.sacrum >= SACRUM_SEEN or cues.ribs_whole
-    if not ranked or not landmark or ranked[0][1] < SURE:
+    sure = bool(ranked) and landmark and ranked[0][1] >= SURE
+    probable = ranked[:1] if sure else [(first, p) for first, p in ranked[:4] if p > 0.01]
+    if probable and not any(level for first, _ in probable for level in _levels(first, n)):
+        raise OnlyCervicalError(
+            f"no vertebra from T1 to L6 in view: all {n} look cervical. If one is not, name it with --level LEVEL --at x,y,z",
+            found=n,
+        )
+    if not sure:
         candidates: list[dict[str, Any]] = [
             {
                 "probability": round(p, 3),
@@ -112,8 +126,7 @@ def name_instances(
                     if name is not None
                 },
             }
-            for first, p in ranked[:4]
-            if p > 0.01
+            for first, p in probable
         ]
         spans = ["–".join((next(iter(c["levels"])), list(c["levels"])[-1])) for c in candidates if c["levels"]]
         raise AmbiguousLevelError(

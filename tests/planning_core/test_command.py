@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from planning_core.anatomy.naming import AmbiguousLevelError
 from planning_core.command import main
 from planning_core.xray.picture import write_xray
 from tests.planning_core.xray.rebuilding import rebuilt, views
@@ -63,3 +64,14 @@ def test_pictures_of_two_frames_are_a_wrong_input(tmp_path, capsys):
         places[-1].with_suffix(".json").write_text(json.dumps({**said, "frame": frame}))
     status, refused = run(capsys, "--xray", *places, "--level", "L1", "--out", tmp_path / "case")
     assert (status, refused["code"], refused["left"], refused["right"]) == (2, "frame_mismatch", "carm", "ct_lps")
+
+
+def test_a_choice_of_nothing_that_could_be_drawn_is_still_offered(tmp_path, capsys, monkeypatch):
+    def segment(*_):
+        raise AmbiguousLevelError("which?", candidates=[{"probability": 1.0, "levels": {}}])
+
+    (tmp_path / "labels.nii.gz").write_bytes(b"x")
+    monkeypatch.setattr("planning_core.pipeline.segment", segment)
+    status, refused = run(capsys, "--labels", tmp_path / "labels.nii.gz", "--out", tmp_path / "case")
+    assert (status, refused["code"]) == (3, "ambiguous_level")
+    assert "picture" not in refused
