@@ -6,6 +6,7 @@ from pathlib import Path
 
 import attrs
 
+from planning_core.imaging.place import existing
 from planning_core.imaging.refusals import MixedSeriesError
 
 PSEUDONYM_DIGITS = 10
@@ -33,11 +34,12 @@ def read_identity(path: Path, series: str | None = None) -> PatientIdentity:
 
     Raises:
         MixedSeriesError: the slices of the series name several patients.
+        UnreadableFileError: nothing is there.
         InputError, AmbiguousSeriesError: as ``load_ct``.
     """
     from planning_core.imaging.volume_file import is_volume_file
 
-    path = path.resolve()
+    path = existing(path)
     if path.is_file() and is_volume_file(path):
         return PatientIdentity()
     from planning_core.imaging.dicom_series import series_headers

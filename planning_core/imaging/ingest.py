@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from planning_core.imaging.config import ImagingConfig
-from planning_core.imaging.refusals import UnreadableFileError
+from planning_core.imaging.place import existing
 from planning_core.imaging.volume import CtVolume
 from planning_core.imaging.volume_file import is_volume_file, read_ct_file
 
@@ -23,9 +23,7 @@ def load_ct(path: Path, series: str | None = None, config: ImagingConfig | None 
         AmbiguousSeriesError: a folder with several CT series and no ``series``.
     """
     config = config or ImagingConfig()
-    if not path.exists():
-        raise UnreadableFileError("the CT is not there: no such file or folder", reason="not there")
-    path = path.resolve()  # what a symbolic link is called says nothing of what it leads to
+    path = existing(path)
     if path.is_file() and is_volume_file(path):
         return read_ct_file(path, config)
     from planning_core.imaging.dicom import read_ct_dicom
