@@ -95,10 +95,20 @@ def test_another_side_or_a_stop_meanwhile_lets_go(switch, clock, change):
     assert switch.word().pressed is False
 
 
-def test_a_session_that_ended_is_forgotten(switch, clock):
-    switch.press(press(clock))
-    switch.forget("s1")
+def test_sessions_that_ended_let_go_and_leave_nothing_behind(switch, clock):
+    for n in range(100):  # signed in, pressed, signed out, a hundred times
+        switch.press(press(clock, session=f"s{n}"))
+        switch.release(f"s{n}")
+    switch.press(press(clock, session="s7", grip=2))
+    switch.forget_ended(lambda session: session == "s8")
     assert switch.word().pressed is False
+    assert set(switch._over) == {"s8"}
+    assert not switch.press(press(clock, session="s8"))  # it lives: the grip that it had is over
+
+
+def test_a_page_that_held_nothing_leaves_nothing_behind(switch):
+    switch.release("s1")
+    assert switch._over == {}
 
 
 @given(

@@ -82,8 +82,10 @@ class HoldSwitch:
         """Let go; without a grip: whatever this session held, as its page is gone."""
         with self._lock:
             held = self._held
-            mine = held.grip if held is not None and held.session == session else -1
-            self._let_go(session, mine if grip is None else grip, self._now())
+            if grip is None and held is not None and held.session == session:
+                grip = held.grip
+            if grip is not None:
+                self._let_go(session, grip, self._now())
 
     def word(self) -> Word | None:
         """What to tell the injector now; None while nobody touches the switch."""
@@ -104,11 +106,18 @@ class HoldSwitch:
             self._lapse(self._now())
             return None if self._held is None else self._held.session
 
-    def forget(self, session: str) -> None:
-        """The session has ended."""
-        self.release(session)
+    def forget_ended(self, lives: Callable[[str], bool]) -> None:
+        """Sessions that have ended hold nothing, and their grips need not be remembered: no page can speak for them again.
+
+        A page that is gone while its session lives is remembered: it may come back with the grip that it had.
+        """
         with self._lock:
-            self._over.pop(session, None)
+            known = {*self._over, *(() if self._held is None else (self._held.session,))}
+        for session in known:
+            if not lives(session):
+                self.release(session)
+                with self._lock:
+                    self._over.pop(session, None)
 
     def _lapse(self, now: float) -> None:
         if self._held is not None and now - self._heard_s > self._fresh_s:

@@ -71,6 +71,7 @@ async def live(socket: WebSocket) -> None:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         desk.room.hold.release(session.id)
+        desk.room.hold.forget_ended(lambda known: desk.sessions.by_id(known) is not None)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
