@@ -64,19 +64,29 @@ def verify(case: Path) -> str:
     Raises:
         BrokenAuditError: a line was changed, dropped or added out of turn.
     """
+    found = events(case)
+    return str(found[-1]["hash"]) if found else START
+
+
+def events(case: Path) -> list[dict[str, Any]]:
+    """Every event, oldest first, each with ``hash`` and ``previous``; the chain is checked.
+
+    Raises:
+        BrokenAuditError: see ``verify``.
+    """
     path, previous = case / NAME, START
-    if not path.exists():
-        return previous
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    found: list[dict[str, Any]] = []
+    for number, line in enumerate(path.read_bytes().splitlines() if path.exists() else [], start=1):
         try:
-            entry = json.loads(line)
+            entry = json.loads(line.decode())
             stored = entry.pop("hash")
-        except (json.JSONDecodeError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise BrokenAuditError(f"audit line {number} is not one of ours", line=number) from error
         if entry.get("previous") != previous or _digest(entry) != stored:
             raise BrokenAuditError(f"audit line {number} was changed or follows a line that was", line=number)
         previous = stored
-    return previous
+        found.append({**entry, "hash": stored})
+    return found
 
 
 def _digest(entry: dict[str, Any]) -> str:

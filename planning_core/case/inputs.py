@@ -33,6 +33,12 @@ class CtChangedError(InputError):
     code = "ct_changed"
 
 
+class UnreadableInputsError(InputError):
+    """The note of what the case was made from is damaged. Carries ``case``."""
+
+    code = "unreadable_inputs"
+
+
 def link_ct(case: Case, source: Path, series: str | None = None) -> None:
     """Note where the case's CT lies: ``inputs/ct``, an absolute symbolic link, and the series where one was chosen.
 
@@ -100,7 +106,7 @@ def require_held(case_path: Path, ct_sha256: str) -> None:
     """Refuse a CT that is not the case's own.
 
     Raises:
-        CtChangedError: see there.
+        CtChangedError, UnreadableInputsError: see there.
     """
     held = held_sha256(case_path)
     if ct_sha256 != held:
@@ -110,6 +116,19 @@ def require_held(case_path: Path, ct_sha256: str) -> None:
 
 
 def held_sha256(case_path: Path) -> str:
-    """SHA-256 of the CT that the case was claimed for; empty without one."""
+    """SHA-256 of the CT that the case was claimed for; empty without one.
+
+    Raises:
+        UnreadableInputsError: the case's note of it is damaged.
+    """
     place = case_path / INPUTS
-    return str(json.loads(place.read_text())["ct_sha256"] or "") if place.is_file() else ""
+    if not place.is_file():
+        return ""
+    try:
+        return str(json.loads(place.read_text(encoding="utf-8"))["ct_sha256"] or "")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UnreadableInputsError(
+            f"{INPUTS} of case {case_path.name} cannot be read, so which CT it is of is not known: "
+            "plan the CT again in another folder",
+            case=case_path.name,
+        ) from error

@@ -6,6 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import TypeVar
 
+from planning_core.case import audit
 from planning_core.case.folder import Case
 from planning_core.case.plan import Plan, TamperedPlanError
 from planning_core.case.record import SealedRecord
@@ -110,13 +111,26 @@ def newest(case_path: Path) -> Plan | None:
 def kept(case_path: Path) -> list[Plan]:
     """Every sealed plan of a case: the newest first, then the revisions as they were sealed.
 
-    What was altered or is of another schema is left out.
+    What was altered, is of another schema or is not given by the disk is left out.
     """
     revisions = sorted((case_path / FOLDER).glob("*.json"), key=lambda p: p.stat().st_mtime_ns)
     found: dict[str, Plan] = {}
     for place in (case_path / NEWEST, *revisions):
         if place.is_file():
-            with contextlib.suppress(UnreadablePlanError, OtherSchemaError, TamperedPlanError):
+            with contextlib.suppress(UnreadablePlanError, OtherSchemaError, TamperedPlanError, OSError):
                 plan = read_sealed(place.read_bytes())
                 found.setdefault(plan.plan_hash, plan)
     return list(found.values())
+
+
+def line_of(case_path: Path, plan_hash: str) -> frozenset[str]:
+    """A plan and every revision made of it, of those, and so on, by their hashes, as the case's audit chain has them.
+
+    Raises:
+        BrokenAuditError: the chain does not hold together.
+    """
+    line = {plan_hash}
+    for event in audit.events(case_path):
+        if event.get("event") == "revised" and str(event.get("of")) in line:
+            line.add(str(event.get("plan_hash")))
+    return frozenset(line)

@@ -52,3 +52,23 @@ def test_a_disk_that_fills_up_in_mid_line_leaves_a_chain_that_goes_on(tmp_path, 
     assert (tmp_path / audit.NAME).read_bytes() == before
     audit.record(tmp_path, "approved")
     assert audit.verify(tmp_path)
+
+
+@pytest.mark.parametrize("line", [b"\xff\xfe", b"[1]", b"3", b'"hash"', b"{}", b""])
+def test_a_line_that_is_none_of_ours_is_refused_by_its_number(tmp_path, line):
+    audit.record(tmp_path, "planned")
+    log = tmp_path / audit.NAME
+    log.write_bytes(log.read_bytes() + line + b"\n")
+    with pytest.raises(audit.BrokenAuditError) as caught:
+        audit.verify(tmp_path)
+    assert caught.value.line == 2
+
+
+def test_events_are_told_oldest_first_and_only_of_a_whole_chain(tmp_path):
+    assert audit.events(tmp_path) == []
+    hashes = [audit.record(tmp_path, "planned", level=level) for level in ("L1", "L2")]
+    assert [(e["level"], e["hash"]) for e in audit.events(tmp_path)] == [("L1", hashes[0]), ("L2", hashes[1])]
+    log = tmp_path / audit.NAME
+    log.write_text(log.read_text().replace('"L1"', '"L3"'))
+    with pytest.raises(audit.BrokenAuditError):
+        audit.events(tmp_path)

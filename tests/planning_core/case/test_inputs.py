@@ -7,9 +7,11 @@ from planning_core.case.inputs import (
     CtChangedError,
     CtMovedError,
     NoCtLinkError,
+    UnreadableInputsError,
     case_of,
     ct_series,
     ct_source,
+    held_sha256,
     link_ct,
     load_case_ct,
 )
@@ -94,3 +96,14 @@ def test_only_a_cases_own_link_is_taken_for_one(linked, tmp_path):
     assert case_of(case.path / "inputs/ct") == case.path
     assert case_of(ct) is None
     assert case_of(tmp_path / "inputs/ct") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[]", b"{}", b"{"])
+def test_a_damaged_note_of_the_input_is_refused_by_name(linked, content):
+    case, _ = linked
+    case.write("inputs.json", content)
+    with pytest.raises(UnreadableInputsError) as caught:
+        held_sha256(case.path)
+    assert caught.value.case == case.path.name
+    with pytest.raises(UnreadableInputsError):
+        load_case_ct(case.path)

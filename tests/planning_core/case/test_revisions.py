@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from planning_core.case import audit
 from planning_core.case.contents import fill
 from planning_core.case.folder import Case
 from planning_core.case.plan import TamperedPlanError, content_sha256
-from planning_core.case.revisions import NoPlanError, keep, keep_newest, kept, newest, open_plan, revision_path
+from planning_core.case.revisions import NoPlanError, keep, keep_newest, kept, line_of, newest, open_plan, revision_path
 from planning_core.case.sealed import OtherSchemaError, UnreadablePlanError
 
 
@@ -106,3 +107,11 @@ def test_all_that_was_sealed_is_listed_and_what_was_altered_is_not(plan, tmp_pat
     place = revision_path(tmp_path, plan.plan_hash)
     place.write_bytes(place.read_bytes().replace(b'"seed"', b'"seed" ', 1).replace(b'"accept"', b'"review"'))
     assert kept(tmp_path) == [another(plan)]
+
+
+def test_a_line_is_a_plan_and_what_was_moved_of_it(tmp_path):
+    for new, of in (("b", "a"), ("c", "b"), ("y", "x"), ("d", "a")):
+        audit.record(tmp_path, "revised", plan_hash=new, of=of)
+    audit.record(tmp_path, "planned", plan_hash="z", of="a")
+    assert line_of(tmp_path, "a") == {"a", "b", "c", "d"}
+    assert line_of(tmp_path, "y") == {"y"}

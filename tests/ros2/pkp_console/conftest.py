@@ -146,7 +146,7 @@ def prepared_level(planned):  # noqa: F811
 
 
 @pytest.fixture
-def console(web, tmp_path, filled, case_id, prepared_level):
+def console(web, tmp_path, filled, case_id, planned, prepared_level):  # noqa: F811
     from argon2 import PasswordHasher
     from pkp_console.app import make_app
     from pkp_console.config import ConsoleConfig
@@ -172,7 +172,7 @@ def console(web, tmp_path, filled, case_id, prepared_level):
     ):
         users.change_pin(name, users.set_one_time(name, role), PINS[name])
     desk = Desk.of(config, users, LiveStore(), NoPlanner(), EmptyRoom())
-    bench = Bench(case, VertebraLevel.L1, *prepared_level)
+    bench = Bench(case, planned[1].plan_hash, VertebraLevel.L1, *prepared_level)
     judges = Judges(1, lambda wanted: desk.store.case(wanted), lambda ground: HereJudge(bench))
     import attrs
 

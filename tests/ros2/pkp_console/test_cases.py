@@ -190,3 +190,55 @@ def test_planning_is_a_job_whose_questions_come_back_in_words(console, case_id):
     assert (asked.level, asked.at, asked.by) == ("L1", (1, 2, 3), "planner")
     assert hand.post(f"/cases/{case_id}/plan", {"level": "L9"}).status_code == 400
     assert hand.post(f"/cases/{case_id}/plan", {"product": "butter"}).status_code == 400
+
+
+def test_a_judge_begun_while_planning_does_not_outlast_it(console, case_id):
+    """It was modelled on what was asked before."""
+    desk, begun = console.desk, []
+
+    class Planner:
+        def plan(self, job, told, cancelled):
+            begun.append(desk.judges.of(case_id))
+            return "f" * 64
+
+    object.__setattr__(desk, "planner", Planner())
+    hand = console.hand("planner")
+    before = desk.judges.of(case_id)
+    assert hand.ended(hand.post(f"/cases/{case_id}/plan", {"level": "L1"}).json())["state"] == "done"
+    assert not before.alive
+    assert not begun[0].alive
+
+
+def test_a_plan_of_another_planning_is_not_judged(console, case_id, planned):
+    case, other = console.desk.store.case(case_id), planned[1].model_copy(update={"warnings": ("another",)}).sealed()
+    case.write(f"plans/{other.plan_hash[:12]}.json", other.to_json().encode())
+    hand = console.hand("planner")
+    for what in ("paths", "revisions"):
+        answer = hand.post(f"/cases/{case_id}/{what}", question(other))
+        assert (answer.status_code, answer.json()["code"]) == (409, "not_planned_here")
+
+
+DAMAGED = [b"", b"\xff\xfe\x00", b"{", b"[]", b"{}", b'{"name": 3}', b'{"name": "ct.nii", "series": {}}']
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+@pytest.mark.parametrize("name", ["input/source.json", "audit.jsonl", "inputs.json", "plan.json", "inputs/series"])
+def test_a_damaged_file_takes_no_page_down(console, case_id, name, content):
+    console.desk.store.case(case_id).write(name, content)
+    hand = console.hand("viewer")
+    assert [c["id"] for c in hand.get("/cases").json()] == [case_id]
+    facts = hand.get(f"/cases/{case_id}")
+    assert facts.status_code == 200
+    if name == "audit.jsonl" and content:
+        assert facts.json()["audit_problem"]["code"] == "broken_audit"
+
+
+def test_a_ct_whose_place_is_damaged_is_found_where_it_was_planned_on(console, case_id, tmp_path):
+    from planning_core.case.inputs import link_ct
+
+    case = console.desk.store.case(case_id)
+    case.write("input/source.json", b"\xff")
+    assert console.desk.store.source(case) is None
+    link_ct(case, case.path / "input/ct.nii", "3")
+    found = console.desk.store.source(case)
+    assert (found.path, found.series) == (case.path / "input/ct.nii", "3")

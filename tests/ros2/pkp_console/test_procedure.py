@@ -136,10 +136,12 @@ def test_a_revision_that_is_taken_becomes_the_newest(console, room, case_id, pla
     other = planned[1].model_copy(update={"warnings": ("another",), "plan_hash": ""}).sealed()
     keep(case, planned[1])
     keep(case, other)
+    judge = console.desk.judges.of(case_id)
     hand = console.hand("operator")
     assert hand.post("/room/goals/open_plan", {"case_id": case_id, "plan_hash": other.plan_hash}).status_code == 202
     assert newest(case.path).plan_hash == other.plan_hash
     assert console.desk.store.events(case)[-1]["event"] == "chosen"
+    assert not judge.alive  # it stands on the plan before
 
 
 def test_without_a_room_the_refusal_says_so(console):
@@ -196,6 +198,20 @@ def test_presses_hold_the_switch_and_the_end_of_the_socket_lets_go(console, room
         spoken(socket, lambda s: room.hold.word() is not None)
         assert room.hold.word().side == "left"
     assert room.hold.held_by() is None
+
+
+def test_the_switch_remembers_a_grip_while_its_session_lives_and_no_longer(console, room):
+    hand = console.hand("operator")
+    for _ in range(2):
+        with contextlib.suppress(CancelledError), opened(hand) as socket:
+            at = json.loads(socket.receive_text())["at"]
+            socket.send_text(word(at))
+            spoken(socket, lambda s: room.hold._over or room.hold.word() is not None)
+        assert set(room.hold._over) == {hand.session}  # the page may come back with it
+    with contextlib.suppress(CancelledError), opened(console.hand("second")) as socket:
+        hand.ask("DELETE", "/session")
+        socket.receive_text()
+    assert room.hold._over == {}
 
 
 def test_a_second_operators_press_does_not_count(console, room):

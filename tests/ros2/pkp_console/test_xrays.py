@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from planning_core.case.record import content_sha256
 from planning_core.command import main as command
 from tests.planning_core.xray.rebuilding import clicks_on, rebuilt, views
 from tests.planning_core.xray.shots import make_run, write_shots
@@ -156,3 +157,33 @@ def test_planning_checks_what_is_asked(roomy, shots, case_id):
     assert viewer.post(f"/cases/{case}/xrays/plan", {"level": "L1"}).status_code == 403
     assert viewer.get(f"/cases/{case}/xrays").status_code == 200
     assert json.loads((roomy.desk.store.case(case).path / "inputs.json").read_text())["ct_sha256"] is None
+
+
+def test_what_is_damaged_of_a_case_leaves_its_pictures_to_plan_on(roomy, shots):
+    hand = roomy.hand("planner")
+    case = imported(hand, shots)["result"]
+    whole = hand.get(f"/cases/{case}/xrays").json()
+    assert (whole["plan"], whole["problem"]) == (None, None)
+    held = roomy.desk.store.case(case)
+    for content, code in (
+        (b'{"schema_version": 1', "unreadable_plan"),
+        (b"\xff", "unreadable_plan"),
+        (earlier(), "other_plan_schema"),
+    ):
+        held.write("xray_plan.json", content)
+        shown = hand.get(f"/cases/{case}/xrays").json()
+        assert (shown["pictures"], shown["plan"], shown["problem"]["code"]) == (whole["pictures"], None, code)
+    for content in (b"", b"\xff", b"[]", b'{"views": 3}', b'{"views": [1]}'):
+        held.write("xray/overlays.json", content)
+        assert hand.get(f"/cases/{case}/xrays").json()["result"] is None
+    held.write("view/xrays.json", b'{"pictures": ')
+    for answer in (hand.get(f"/cases/{case}/xrays"), hand.post(f"/cases/{case}/xrays/plan", {"level": "L1"})):
+        assert (answer.status_code, answer.json()["code"]) == (409, "not_planned_here")
+    assert imported(hand, shots)["result"] == case  # as the refusal says
+    assert hand.get(f"/cases/{case}/xrays").json()["pictures"] == whole["pictures"]
+
+
+def earlier():
+    """A whole plan of a version before."""
+    facts = {"schema_version": 0, "level": "L1"}
+    return json.dumps({**facts, "plan_hash": content_sha256(facts)}).encode()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import multiprocessing
 import os
 import threading
@@ -16,13 +15,14 @@ from typing import Any
 import attrs
 import numpy as np
 
+from pkp_console.asked import Asked, require_own
 from pkp_console.refusals import BusyError, NotPlannedHereError
-from pkp_console.store import REQUEST
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.modelling import model_spine
 from planning_core.anatomy.vertebra import Side
 from planning_core.case import audit
 from planning_core.case.folder import Case
+from planning_core.case.inputs import require_held
 from planning_core.case.moved import path_of, revised
 from planning_core.case.plan import path_record
 from planning_core.case.revisions import keep, newest, open_plan
@@ -73,41 +73,50 @@ class Bench:
     """Inside the process: one case, modelled once.
 
     Args:
+        plan_hash: of the plan that came of the numbering it is modelled on; paths of that plan and of its revisions are judged.
         setting, corridors: of ``trajectory.planner.prepared`` for ``level``.
     """
 
-    def __init__(self, case: Case, level: VertebraLevel, setting: Setting, corridors: Mapping[Side, Corridor]) -> None:
-        self.case, self.level, self.setting, self.corridors = case, level, setting, corridors
+    def __init__(
+        self, case: Case, plan_hash: str, level: VertebraLevel, setting: Setting, corridors: Mapping[Side, Corridor]
+    ) -> None:
+        self.case, self.plan_hash, self.level, self.setting, self.corridors = case, plan_hash, level, setting, corridors
 
     @classmethod
     def of(cls, ground: Ground) -> Bench:
         """Model the case as it was planned.
 
         Raises:
-            NotPlannedHereError: how it was planned is not known. PkpError: a refusal of planning_core.
+            NotPlannedHereError: how its newest plan came about is not known. PkpError: a refusal of planning_core.
         """
         case = Case(Path(ground.case_path))
-        place, plan = case.path / REQUEST, newest(case.path)
-        if plan is None or not place.is_file():
+        asked, plan = Asked.of(case.path), newest(case.path)
+        if plan is None:
+            raise NotPlannedHereError("this case holds no plan: plan it here to move its paths", missing="plan")
+        if plan.labels_sha256 is not None:
             raise NotPlannedHereError(
-                "this case was not planned in the console: plan it again here to move its paths", missing="request"
+                "this plan was made on a label map from elsewhere, which the console does not have: plan it again here",
+                missing="labels",
             )
-        said = json.loads(place.read_text())
-        at = None if said["at"] is None else np.array(said["at"])
-        asked = VertebraLevel.parse(said["level"]) if said["level"] else None
+        require_own(case.path, asked.plan_hash, plan)
         level = VertebraLevel.parse(plan.level)
-        request = Request(Path(ground.source), asked, at, series=ground.series, configuration=plan.configuration)
+        named = None if asked.level is None else VertebraLevel.parse(asked.level)
+        at = None if asked.at is None else np.array(asked.at)
+        request = Request(Path(ground.source), named, at, series=ground.series, configuration=plan.configuration)
         ct, _ = read(request)
+        assert ct is not None  # the request names one
+        require_held(case.path, ct.sha256)
         segmentation = segment(request, ct, case)
         near = [v for v in segmentation.levels if abs(v.ordinal - level.ordinal) <= NEIGHBOURS]
         spine = model_spine(segmentation, ct, near, plan.configuration.anatomy)
-        return cls(case, level, *prepared(spine, level, None, ct, plan.configuration.trajectory))
+        return cls(case, asked.plan_hash, level, *prepared(spine, level, None, ct, plan.configuration.trajectory))
 
     def answer(self, move: Move) -> dict[str, Any]:
         """The moved path's numbers; with ``keep`` also the hash of the revision."""
         plan = open_plan(self.case.path, move.plan_hash)
         if plan.level != self.level.value:
             raise NotPlannedHereError("this plan is of another level than the case now holds", missing="level")
+        require_own(self.case.path, self.plan_hash, plan)
         path = path_of(plan, move.side, move.kind)
         moved = judge_moved(
             self.setting,

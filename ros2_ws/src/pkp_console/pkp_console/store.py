@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from pkp_console.refusals import NoSuchError
+from planning_core.case import audit
 from planning_core.case.folder import Case
 from planning_core.case.inputs import LINK, SERIES
 from planning_core.case.plan import Plan
@@ -73,14 +74,17 @@ class CaseStore:
         return names[name]
 
     def source(self, case: Case) -> Source | None:
-        """The CT that was imported, or the one the command line planned on where it still lies there; else None."""
-        facts = _json(case.path / SOURCE)
-        if facts is None:
-            link, series = case.path / LINK, case.path / SERIES
-            chosen = series.read_text(encoding="utf-8").strip() if series.is_file() else None
-            return Source(link.resolve(), chosen) if link.exists() else None
-        place = case.path / "input" / Path(str(facts["name"])).name
-        return Source(place, facts.get("series")) if place.exists() else None
+        """The CT that was imported, or the one the command line planned on where it still lies there; else None.
+
+        What says where it lies and cannot be read says nothing: a CT that is imported again has its place again.
+        """
+        facts = read_object(case.path / SOURCE) or {}
+        name, series = facts.get("name"), facts.get("series")
+        if not isinstance(name, str) or not isinstance(series, str | None):
+            link, chosen = case.path / LINK, case.path / SERIES
+            return Source(link.resolve(), _text(chosen).strip() or None) if link.exists() else None
+        place = case.path / "input" / Path(name).name
+        return Source(place, series) if place.exists() else None
 
     def summary(self, case_id: str) -> dict[str, Any]:
         """One line of the case list; a case that cannot be read is listed with the reason."""
@@ -103,10 +107,8 @@ class CaseStore:
 
     def events(self, case: Case) -> list[dict[str, Any]]:
         """The audit chain, oldest first; lines that cannot be read are left out here (``audit.verify`` judges them)."""
-        place = case.path / "audit.jsonl"
-        if not place.is_file():
-            return []
-        return [e for e in (_parsed(line) for line in place.read_text(encoding="utf-8").splitlines()) if e is not None]
+        found = (_object(line) for line in _text(case.path / audit.NAME).splitlines())
+        return [e for e in found if e is not None and isinstance(e.get("event"), str)]
 
 
 def headline(plan: Plan) -> dict[str, Any]:
@@ -122,13 +124,22 @@ def headline(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _json(place: Path) -> dict[str, Any] | None:
-    return _parsed(place.read_text(encoding="utf-8")) if place.is_file() else None
+def read_object(place: Path) -> dict[str, Any] | None:
+    """A JSON object; None where there is no such file, or it is damaged."""
+    return _object(_text(place))
 
 
-def _parsed(text: str) -> dict[str, Any] | None:
+def _text(place: Path) -> str:
+    """Empty where there is none; a byte that is no text becomes a sign that no file of ours has."""
+    try:
+        return place.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _object(text: str) -> dict[str, Any] | None:
     try:
         value = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

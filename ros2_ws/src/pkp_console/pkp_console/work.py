@@ -10,7 +10,9 @@ from pathlib import Path
 import attrs
 import numpy as np
 
-from pkp_console.store import REQUEST, SOURCE
+from pkp_console.asked import Asked
+from pkp_console.store import SOURCE
+from pkp_console.turn import in_turn
 from planning_core.case import audit
 from planning_core.case.folder import Case
 from planning_core.case.revisions import keep_newest
@@ -104,9 +106,10 @@ def plan_case(job: PlanJob, tell: Tell) -> str:
         series=job.series,
         configuration=load_configuration(None, job.product),
     )
-    keep_newest(case)  # a case of before revisions were kept has it nowhere else
+    with case.writing():
+        keep_newest(case)  # a case of before revisions were kept has it nowhere else
     plan = run(request, lambda sha256: case, tell).plan
-    said = {"level": job.level, "at": job.at, "product": job.product}
-    case.write(REQUEST, json.dumps(said).encode())
-    audit.record(case.path, "planned_by", plan_hash=plan.plan_hash, by=job.by)
+    with in_turn(case):  # the plan is sealed: what belongs to it is not given up because somebody approves another just now
+        Asked(job.level, job.at, job.product, plan.plan_hash).keep(case)
+        audit.record(case.path, "planned_by", plan_hash=plan.plan_hash, by=job.by)
     return plan.plan_hash

@@ -10,7 +10,9 @@ from typing import Any
 
 import attrs
 
-from pkp_console.store import XRAYS
+from pkp_console.refusals import NotPlannedHereError
+from pkp_console.store import XRAYS, read_object
+from pkp_console.turn import in_turn
 from planning_core.case import audit
 from planning_core.case.folder import Case
 from planning_core.xray.image import XrayImage
@@ -107,10 +109,30 @@ def show_frame(place: str, frame: int, tell: Tell) -> bytes:
     return picture("", read_xray(Path(place), frame)).png()
 
 
+def pictures_of(case: Case) -> dict[str, Any]:
+    """The pictures that the case shows, and ``angle_deg`` between them.
+
+    Raises:
+        NotPlannedHereError: it shows none, or what was noted of them is damaged.
+    """
+    shown = read_object(case.path / PICTURES)
+    if shown is None or not _objects(shown.get("pictures")):
+        raise NotPlannedHereError(
+            "this case holds no X-ray images, or its list of them is damaged: import them again", missing="xrays"
+        )
+    return shown
+
+
+def _objects(given: Any) -> bool:
+    return isinstance(given, list) and all(isinstance(one, dict) for one in given)
+
+
 def _as_before(case: Case, given: list[Given]) -> list[Given]:
     """In the order in which the case has them already: what was clicked in picture a stays in picture a."""
-    shown = case.path / PICTURES
-    known = [picture.get("sha256") for picture in json.loads(shown.read_text())["pictures"]] if shown.is_file() else []
+    try:
+        known = [str(picture.get("sha256")) for picture in pictures_of(case)["pictures"]]
+    except NotPlannedHereError:
+        return given
     if set(known) != {image.sha256 for _, image, _ in given}:
         return given
     return sorted(given, key=lambda one: known.index(one[1].sha256))
@@ -128,9 +150,10 @@ def plan_xrays(job: XrayPlanJob, tell: Tell) -> str:
 
     case = Case(Path(job.case_path))
     pictures = sorted((case.path / FOLDER).glob("*.dcm"))
-    shown = json.loads((case.path / PICTURES).read_text())["pictures"]
-    frames = [f"{one['name']}:{one['frame']}" for one in shown if one.get("frame") is not None]
+    shown = pictures_of(case)["pictures"]
+    frames = [f"{one.get('name')}:{one['frame']}" for one in shown if one.get("frame") is not None]
     request = XrayRequest.of(pictures, VertebraLevel.parse(job.level), job.clicks, frames=frames)
     plan = plan_from_xrays(request, lambda sha256: case, tell).plan
-    audit.record(case.path, "planned_by", plan_hash=plan.plan_hash, by=job.by)
+    with in_turn(case):
+        audit.record(case.path, "planned_by", plan_hash=plan.plan_hash, by=job.by)
     return plan.plan_hash

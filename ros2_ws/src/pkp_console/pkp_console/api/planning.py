@@ -79,7 +79,10 @@ def plan(case_id: str, asked: PlanQuestion, session: Planning, desk: AtDesk) -> 
 
     def do(told: Callable[[str, float], None], cancelled: Callable[[], bool]) -> str:
         desk.judges.forget(case_id)
-        return desk.planner.plan(work, told, cancelled)
+        try:
+            return desk.planner.plan(work, told, cancelled)
+        finally:
+            desk.judges.forget(case_id)  # one that was begun meanwhile stands on what was asked before
 
     return desk.jobs.start("plan", case_id, session.name, do).shown()
 

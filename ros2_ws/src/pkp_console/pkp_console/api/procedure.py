@@ -146,6 +146,7 @@ def open_sealed(asked: CaseQuestion, session: Operating, desk: AtDesk) -> dict[s
         with case.writing():
             case.write(NEWEST, wanted.to_json().encode())
             audit.record(case.path, "chosen", level=wanted.level, plan_hash=wanted.plan_hash, by=session.name)
+        desk.judges.forget(asked.case_id)
     return desk.room.begin("open_plan", session.name, case_path=str(case.path), level=wanted.level)
 
 

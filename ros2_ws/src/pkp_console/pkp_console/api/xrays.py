@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,10 +13,11 @@ from pydantic import Field
 
 from pkp_console.api.people import Question
 from pkp_console.guard import AtDesk, Planning, Viewing
-from pkp_console.refusals import NotPlannedHereError
-from pkp_console.xray_work import LETTERS, OVERLAYS, PICTURES, XrayPlanJob, plan_xrays
+from pkp_console.store import read_object
+from pkp_console.xray_work import LETTERS, OVERLAYS, XrayPlanJob, pictures_of, plan_xrays
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.case.revisions import NoPlanError, open_record
+from planning_core.errors import PkpError
 from planning_core.xray.plan import XrayPlan
 
 router = APIRouter(prefix="/api")
@@ -49,29 +49,35 @@ class XrayPlanQuestion(Question):
 
 @router.get("/cases/{case_id}/xrays")
 def xrays(case_id: str, session: Viewing, desk: AtDesk) -> dict[str, Any]:
-    """The pictures, the lines over them from the last try, and the sealed plan where there is one."""
+    """The pictures, the lines over them from the last try, and the sealed plan where there is one.
+
+    A plan that cannot be opened is None, with the refusal as ``problem``: the pictures can be planned on again.
+    """
     case = desk.store.case(case_id)
-    shown = case.path / PICTURES
-    if not shown.is_file():
-        raise NotPlannedHereError("this case holds no X-ray images", missing="xrays")
-    pictures = json.loads(shown.read_text())
+    shown = pictures_of(case)
+    plan: dict[str, Any] | None = None
+    problem: dict[str, Any] | None = None
     try:
         plan = open_record(case.path, XrayPlan).model_dump(mode="json", exclude={"configuration"})
     except NoPlanError:
-        plan = None
+        pass
+    except PkpError as error:
+        problem = error.as_dict()
     return {
-        **pictures,
+        **shown,
         "levels": [level.value for level in VertebraLevel],
-        "result": _lines_over(pictures["pictures"], case.path / OVERLAYS),
+        "result": _lines_over(shown["pictures"], case.path / OVERLAYS),
         "plan": plan,
+        "problem": problem,
     }
 
 
 def _lines_over(pictures: list[dict[str, Any]], place: Path) -> dict[str, Any] | None:
     """What was found last, its lines in the order of the pictures they were drawn for; None where there are no such lines."""
-    found: dict[str, Any] = json.loads(place.read_text()) if place.is_file() else {"views": []}
-    lines = {view.get("sha256"): view for view in found["views"]}
-    wanted = [picture.get("sha256") for picture in pictures]
+    found = read_object(place) or {}
+    views = found.get("views")
+    lines = {str(view.get("sha256")): view for view in views if isinstance(view, dict)} if isinstance(views, list) else {}
+    wanted = [str(picture.get("sha256")) for picture in pictures]
     if set(lines) != set(wanted):
         return None
     return {**found, "views": [lines[sha256] for sha256 in wanted]}
@@ -106,8 +112,7 @@ def words(asked: XrayPlanQuestion) -> tuple[str, ...]:
 def plan(case_id: str, asked: XrayPlanQuestion, session: Planning, desk: AtDesk) -> dict[str, Any]:
     """Begin to plan; the job tells its stages over the socket."""
     case = desk.store.case(case_id)
-    if not (case.path / PICTURES).is_file():
-        raise NotPlannedHereError("this case holds no X-ray images", missing="xrays")
+    pictures_of(case)
     level = VertebraLevel.parse(asked.level).value
     work = XrayPlanJob(str(case.path), level, words(asked), session.name)
 
