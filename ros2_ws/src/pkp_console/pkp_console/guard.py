@@ -21,11 +21,13 @@ from pkp_console.room import Room
 from pkp_console.runs import RunStore
 from pkp_console.sessions import Brake, Seat, Session, Sessions
 from pkp_console.store import CaseStore
+from pkp_console.uploads import Uploads
 from pkp_console.users import Role, Users
 
 COOKIE = "pkp_session"
 HIDDEN = ".console"
 """Folder of the case store that holds what is no case: users, uploads, replays, the log of alarms."""
+UPLOADS = f"{HIDDEN}/uploads"
 TOKEN = "x-csrf-token"
 
 
@@ -45,6 +47,7 @@ class Desk:
     planner: Planner
     room: Room
     runs: RunStore
+    imports: Uploads
 
     @classmethod
     def of(cls, config: ConsoleConfig, users: Users, live: LiveStore, planner: Planner, room: Room) -> Desk:
@@ -72,12 +75,13 @@ class Desk:
             planner,
             room,
             RunStore(config.runs, config.cases / HIDDEN / "replays"),
+            Uploads(store.root / UPLOADS, config),
         )
 
     @property
     def uploads(self) -> Path:
         """Where unfinished imports lie, out of the case list."""
-        return self.store.root / HIDDEN / "uploads"
+        return self.store.root / UPLOADS
 
 
 def desk(connection: HTTPConnection) -> Desk:
