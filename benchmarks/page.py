@@ -49,11 +49,15 @@ def child(
 
 def with_pins(cases: Path, role: str, *names: str) -> None:
     """People of one role who have chosen their PINs."""
-    from pkp_console.users import PLACE, Role, Users
+    from pkp_console.users import PLACE, Role, UserExistsError, Users
 
     users = Users(cases / PLACE)
     for name in names:
-        users.change_pin(name, users.set_one_time(name, Role(role)), PIN)
+        try:
+            pin = users.set_one_time(name, Role(role))
+        except UserExistsError:  # a store that was copied with its people
+            pin = users.set_one_time(name)
+        users.change_pin(name, pin, PIN)
 
 
 def signed_in(browser: Any, address: str, name: str, script: str = "", size: dict[str, int] | None = None) -> Any:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from pkp_console.alarm_log import AlarmLog
 from pkp_console.app import make_app
-from pkp_console.config import ConsoleConfig
+from pkp_console.config import MOST_PORT, BadPortError, ConsoleConfig
 from pkp_console.guard import HIDDEN, Desk
 from pkp_console.live import LiveStore
 from pkp_console.planners import LocalPlanner
@@ -84,7 +84,15 @@ def show_first(pins: dict[str, str]) -> None:
 
 
 def free_port(wanted: int) -> int:
-    """This port of the loopback if nobody has it, else one that is free."""
+    """This port of the loopback if nobody has it, else one that is free.
+
+    Raises:
+        BadPortError: it is none.
+    """
+    if not 0 <= wanted <= MOST_PORT:
+        raise BadPortError(
+            f"--port {wanted}: ports are numbered 0 to {MOST_PORT}, 0 for any that is free", port=wanted, most=MOST_PORT
+        )
     for port in (wanted, 0):
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

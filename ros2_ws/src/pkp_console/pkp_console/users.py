@@ -18,6 +18,7 @@ from planning_core.errors import InputError
 
 LEAST_DIGITS = 6
 MOST_DIGITS = 64
+MOST_NAME = 64
 ONE_TIME_DIGITS = 8
 PLACE = ".console/users.json"
 
@@ -39,6 +40,18 @@ class UsersFileError(InputError):
     """A users file that cannot be read. Nobody is let in by a damaged file."""
 
     code = "users_file"
+
+
+class BadNameError(InputError):
+    """A name that is empty, too long, or cannot be typed as it is shown. Carries ``most_characters``."""
+
+    code = "bad_name"
+
+
+class UserExistsError(InputError):
+    """A new user of a name that somebody has. Carries ``role``, which that one has."""
+
+    code = "user_exists"
 
 
 @attrs.frozen
@@ -72,18 +85,29 @@ class Users:
         return {role.value: self.set_one_time(role.value, role) for role in Role}
 
     def set_one_time(self, name: str, role: Role | None = None) -> str:
-        """A new one-time PIN for a user, who is made when a role is given; returns it.
+        """A new one-time PIN for a user, or, when a role is given, for a new one; returns it.
 
         Raises:
+            BadNameError: a name that nobody could sign in with. UserExistsError: a role for somebody who has one already.
             UsersFileError: there is no such user, or the file cannot be read.
         """
+        if not 1 <= len(name) <= MOST_NAME or name != name.strip() or not name.isprintable():
+            raise BadNameError(
+                f"a name has 1 to {MOST_NAME} printable characters and no blank at its ends, got {name[: MOST_NAME + 1]!r}",
+                most_characters=MOST_NAME,
+            )
         with self._lock:
             users = self._read()
             held = users.get(name)
-            if role is None and held is None:
+            if held is not None and role is not None:
+                raise UserExistsError(
+                    f"{name!r} is here already, as {held.role.value}: nobody's role is changed; leave the role out for a new PIN",
+                    role=held.role.value,
+                )
+            given = role if held is None else held.role
+            if given is None:
                 raise UsersFileError(f"there is no user {name!r}")
             pin = "".join(secrets.choice("0123456789") for _ in range(ONE_TIME_DIGITS))
-            given = role if role is not None else (held.role if held is not None else Role.VIEWER)
             users[name] = User(name, given, self._hasher.hash(pin), True)
             self._write(users)
             return pin

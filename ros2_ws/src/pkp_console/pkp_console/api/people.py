@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from pkp_console.guard import COOKIE, AtDesk, Relieving, SignedIn
 from pkp_console.refusals import WrongPinError
 from pkp_console.sessions import Session
-from pkp_console.users import MOST_DIGITS
+from pkp_console.users import MOST_DIGITS, MOST_NAME
 
 router = APIRouter(prefix="/api")
-Name = Annotated[str, Field(min_length=1, max_length=64)]
+Name = Annotated[str, Field(min_length=1, max_length=MOST_NAME)]
 Pin = Annotated[str, Field(min_length=1, max_length=MOST_DIGITS)]
 
 
