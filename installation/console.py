@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -74,11 +73,10 @@ def install_console_test(browser: bool = True) -> None:
 
 def running_domain() -> int | None:
     """The ROS domain of the newest ``./pkp up`` that still runs here."""
-    for note in sorted(Path("runs").glob("*/up.json"), reverse=True):
-        try:
-            facts = json.loads(note.read_text())
-            if Path(f"/proc/{int(facts['pid'])}").exists():
-                return int(facts["domain"])
-        except (OSError, ValueError, KeyError):
-            continue
+    from planning_core.running import UP, running_note
+
+    for place in sorted(Path("runs").glob(f"*/{UP}"), reverse=True):
+        noted = running_note(place.parent)
+        if noted is not None and str(noted["domain"]).isdecimal():
+            return int(noted["domain"])
     return None

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rclpy.node import Node
 
@@ -14,8 +15,8 @@ from pkp_bringup.lifecycle import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, Life
 from pkp_bringup.nodes import NodeSpec
 from pkp_bringup.processes import Child, start
 from planning_core.errors import PkpError
+from planning_core.running import UP, began
 
-UP = "up.json"
 START_S = 30.0
 """A node has so long from its start to being configured; imports are slow on a cold disk."""
 
@@ -96,9 +97,15 @@ class Room:
     def _note(self) -> None:
         facts = {
             "pid": os.getpid(),
+            "began": began(os.getpid()),
             "domain": self._environment["ROS_DOMAIN_ID"],
-            "nodes": [{"name": c.spec.name, "pid": c.process.pid, "lifecycle": c.spec.lifecycle} for c in self.children],
+            "nodes": [_noted(child) for child in self.children],
         }
         unfinished = self._folder / f".part-{UP}"
         unfinished.write_text(json.dumps(facts, indent=1) + "\n")
         unfinished.replace(self._folder / UP)
+
+
+def _noted(child: Child) -> dict[str, Any]:
+    pid = child.process.pid
+    return {"name": child.spec.name, "pid": pid, "began": began(pid), "lifecycle": child.spec.lifecycle}

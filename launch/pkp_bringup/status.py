@@ -18,8 +18,8 @@ from pkp_msgs.msg import Heartbeat, SafetyState
 
 from pkp_bringup.domain import loopback
 from pkp_bringup.lifecycle import LifecycleClient
-from pkp_bringup.room import UP
 from planning_core.errors import InputError, PkpError
+from planning_core.running import running_note, still_runs
 
 LISTEN_S = 4.0
 """At most; as soon as all were heard it is enough."""
@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         facts = status(running(given.run_folder))
     except PkpError as error:
+        if given.json:
+            print(json.dumps(error.as_dict(), default=str))
         print(f"pkp: {error.message}", file=sys.stderr)
         return error.exit_status
     print(json.dumps(facts) if given.json else table(facts))
@@ -54,11 +56,9 @@ def running(folder: Path | None) -> dict[str, Any]:
     """
     places = [folder] if folder is not None else sorted(Path("runs").glob("*"), reverse=True)
     for place in places:
-        note = place / UP
-        if note.is_file():
-            facts: dict[str, Any] = json.loads(note.read_text())
-            if Path(f"/proc/{facts['pid']}").exists():
-                return facts
+        facts = running_note(place)
+        if facts is not None:
+            return facts
     raise NothingRunsError("no ./pkp up is running here")
 
 
@@ -74,12 +74,12 @@ def status(note: dict[str, Any]) -> dict[str, Any]:
     )
     node.create_subscription(SafetyState, names.SAFETY, safety.append, KEPT)
     client = LifecycleClient(node)
-    expected = [entry["name"] for entry in note["nodes"] if entry["lifecycle"] and Path(f"/proc/{entry['pid']}").exists()]
+    expected = [entry["name"] for entry in note["nodes"] if entry["lifecycle"] and still_runs(entry)]
     client.spin(LISTEN_S, lambda: bool(safety) and all(len(heard.get(name, ())) > 5 for name in expected))
     nodes = []
     for entry in note["nodes"]:
         beats = heard.get(entry["name"], [])
-        alive = Path(f"/proc/{entry['pid']}").exists()
+        alive = still_runs(entry)
         facts = {"name": entry["name"], "pid": entry["pid"], "state": "ended", "rate_hz": None, "age_ms": None, "detail": ""}
         if alive:
             facts["state"] = _state(client, entry["name"]) if entry["lifecycle"] else "running"

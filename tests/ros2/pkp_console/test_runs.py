@@ -92,3 +92,26 @@ def test_a_broken_chain_is_listed_with_the_reason(console, run):
 
     (run / audit.NAME).write_text(json.dumps({"event": "x"}) + "\n")
     assert console.hand("viewer").get("/runs").json()[0]["audit_problem"]["code"] == "broken_audit"
+
+
+def test_a_run_counts_as_running_only_while_its_own_process_does(console, run):
+    import os
+
+    from planning_core.running import UP, began
+
+    hand = console.hand("viewer")
+    facts = {"pid": os.getpid(), "began": began(os.getpid()), "domain": "7", "nodes": []}
+    for since, running in ((facts["began"], True), ("before a power cut 1", False), (None, False)):
+        (run / UP).write_text(json.dumps({**facts, "began": since}))
+        assert hand.get("/runs").json()[0]["running"] is running
+
+
+def test_a_damaged_line_of_a_run_takes_no_page_down(console, run):
+    from planning_core.case import audit
+
+    hand = console.hand("viewer")
+    before = hand.get(f"/runs/{run.name}").json()["events"]
+    with (run / audit.NAME).open("ab") as file:
+        file.write(b"\xff\xfe\n[1]\n")
+    assert hand.get("/runs").json()[0]["audit_problem"]["code"] == "broken_audit"
+    assert hand.get(f"/runs/{run.name}").json()["events"] == before

@@ -14,6 +14,7 @@ from pkp_console.refusals import NoSuchError, NotPlannedHereError
 from pkp_console.replay import RECORD, Replay, Tell, make_replay
 from planning_core.case import audit
 from planning_core.errors import PkpError
+from planning_core.running import running_note
 
 HIDDEN = "."
 REPORT = "procedure.html"
@@ -99,21 +100,21 @@ class RunStore:
             "id": run_id,
             "files": sorted(files),
             "recorded_bytes": size,
-            "running": (folder / "up.json").is_file(),
+            "running": running_note(folder) is not None,
             "replay": self._place(folder).is_file(),
             "audit_problem": problem,
         }
 
     def events(self, run_id: str) -> list[dict[str, Any]]:
-        """The run's audit chain, oldest first, without the chain's hashes."""
-        lines = (self.folder(run_id) / audit.NAME).read_text(encoding="utf-8").splitlines()
+        """The run's audit chain, oldest first, without the chain's hashes; lines that cannot be read are left out."""
         found = []
-        for line in lines:
+        for line in (self.folder(run_id) / audit.NAME).read_bytes().splitlines():
             try:
-                entry = json.loads(line)
-            except json.JSONDecodeError:
+                entry = json.loads(line.decode())
+            except ValueError:
                 continue
-            found.append({k: v for k, v in entry.items() if k not in ("hash", "previous")})
+            if isinstance(entry, dict):
+                found.append({k: v for k, v in entry.items() if k not in ("hash", "previous")})
         return found
 
     def file(self, run_id: str, name: str) -> Path:
