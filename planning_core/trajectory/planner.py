@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import attrs
@@ -62,6 +64,7 @@ class Setting:
     config: TrajectoryConfig
     budget: ErrorBudget
     judge: Judge = breach_probability
+    without: Mapping[PathKind, str] = attrs.field(factory=dict)
 
     def task(self, corridor: Corridor, kind: PathKind, cannula: str) -> Task:
         """The search for one kind of path with one cannula."""
@@ -77,18 +80,20 @@ def plan_trajectories(
     ct: CtVolume | None = None,
     config: TrajectoryConfig | None = None,
     judge: Judge = breach_probability,
+    without: Mapping[PathKind, str] | None = None,
 ) -> TrajectoryPlan:
     """Paths of one level, both transpedicular ones first; those that may well breach last.
 
     Args:
         spine: the level and, where modelled, the vertebrae above and below, whose bone the cannula must not touch.
         cement: its defect draws the tips towards it. ct: for the way from the skin. judge: of the probability to breach.
+        without: kinds of path that are not offered here, each with the reason that ``refused`` then gives.
 
     Raises:
         NoSafePathError: none on either side.
     """
     setting, beside = prepared(spine, level, cement, ct, config)
-    setting = attrs.evolve(setting, judge=judge)
+    setting = attrs.evolve(setting, judge=judge, without=without or {})
     config = setting.config
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         tried = pool.map(lambda corridor: _side(setting, corridor), beside.values())
@@ -97,10 +102,13 @@ def plan_trajectories(
     refused = tuple(f"{side.value} {kind.value}: {a.why}" for side, kind, a in attempts if a.path is None)
     if not paths:
         best = max(a.clearance_mm for _, _, a in attempts)
+        leaves = (
+            f"the best leaves {best:.1f} mm of bone beside the cannula" if math.isfinite(best) else "no line was found at all"
+        )
         raise NoSafePathError(
-            f"{level.value}: no safe path on either side; the best leaves {best:.1f} mm of bone beside the cannula",
+            f"{level.value}: no safe path on either side; {leaves}",
             level=level.value,
-            best_clearance_mm=best,
+            best_clearance_mm=best if math.isfinite(best) else None,
             refused=list(refused),
         )
     order, sides = list(PathKind), list(Side)
@@ -154,6 +162,8 @@ def _best_cannula(setting: Setting, corridor: Corridor, kind: PathKind) -> tuple
 
 def _straight(setting: Setting, corridor: Corridor, kind: PathKind, cannula: str) -> Attempt:
     """Search one kind of path with one cannula; the best line that stands a close look."""
+    if kind in setting.without:
+        return Attempt(None, setting.without[kind], float("-inf"))
     task = setting.task(corridor, kind, cannula)
     found = search(task)
     if found is None:
@@ -187,6 +197,8 @@ def _judged(setting: Setting, task: Task, lines: Lines, cannula: str) -> Attempt
 
 def _curved(setting: Setting, corridor: Corridor, cannula: str, straight: Lines) -> Attempt:
     """Bend the straight path of this side over to the other half."""
+    if PathKind.CURVED in setting.without:
+        return Attempt(None, setting.without[PathKind.CURVED], float("-inf"))
     task = setting.task(corridor, PathKind.CURVED, cannula)
     pedicle = measure_pedicle(corridor, straight, FINE)
     clearance = float(clearance_mm(task, pedicle)[0])

@@ -12,14 +12,14 @@ from planning_core.anatomy.shape_model.model import ShapeInstance
 from planning_core.anatomy.vertebra import Side, Spine, Vertebra
 from planning_core.geometry.arrays import FloatArray
 from planning_core.trajectory.config import TrajectoryConfig
-from planning_core.trajectory.plan import TrajectoryPlan
+from planning_core.trajectory.plan import PathKind, TrajectoryPlan
 from planning_core.trajectory.planner import plan_trajectories
 from planning_core.xray.clicks import Clicks
 from planning_core.xray.drawn_walls import DrawnWalls
 from planning_core.xray.geometry import PinholeView
 from planning_core.xray.rebuilt import pedicle_vertices, rebuilt_vertebra
 from planning_core.xray.reconstruction import XrayReconstruction, body_middle
-from planning_core.xray.triangulation import PicturePoint, met_points
+from planning_core.xray.triangulation import MetPoint, PicturePoint, met_points
 
 DRAWS = 48
 DISAGREE_SIGMAS = 3.5
@@ -33,8 +33,10 @@ NOT_SAID = (
     "bone quality (HU)",
     "way from the skin, and whether lung lies on it",
     "neighbouring vertebrae: facet joints beside the cannula are not looked at",
+    "whether patient, table or C-arm moved between the pictures: the geometry is taken as each of them states it",
 )
 """What a plan on a CT says and one on X-rays does not."""
+BESIDE_UNSEEN = "not offered from X-rays: two pictures show no ribs, pleura or lung beside the pedicle"
 
 
 @attrs.frozen
@@ -75,19 +77,21 @@ def plan_on_reconstruction(
     """Paths through the rebuilt vertebra, by the planner that serves CTs.
 
     The one search over all lines serves both; bone beside a line counts wherever within one sigma the wall may lie. The
-    probability to breach is over shapes that the pictures leave possible (``drawn_walls``).
+    probability to breach is over shapes that the pictures leave possible (``drawn_walls``). No path leads past a pedicle: what
+    lies there is not seen.
 
     Args:
         found: one that is not trusted is the caller's to refuse.
 
     Raises:
-        ModelError: the shape has no canal. NoSafePathError: no path on either side keeps its distances.
+        ModelError: the shape has no canal. NoSafePathError: no path through either pedicle keeps its distances.
     """
     config = config or TrajectoryConfig()
     sd = float(np.sqrt((found.surface_sd_mm[pedicle_vertices(found.shape)] ** 2).mean()))
     vertebra = rebuilt_vertebra(found.shape, found.level, sd, anatomy)
     judge = DrawnWalls.of(found.shape, found.draws(DRAWS, config.seed))
-    plan = plan_trajectories(Spine({found.level: vertebra}, {}), found.level, config=config, judge=judge)
+    spine, without = Spine({found.level: vertebra}, {}), {PathKind.EXTRAPEDICULAR: BESIDE_UNSEEN}
+    plan = plan_trajectories(spine, found.level, config=config, judge=judge, without=without)
     plan = attrs.evolve(plan, budget=attrs.evolve(plan.budget, segmentation_mm=sd))
     return XrayPaths(found.shape.pose.dst, vertebra, sd, plan)
 
@@ -100,24 +104,35 @@ def cross_checks(
     Args:
         views, clicks: the pictures'. click_mm: see ``POINTED_MM``.
     """
-    met = met_points(views, [dict(zip(CLICKED, of_view, strict=False)) for of_view in clicks.pixels], click_mm)
     spread = {p: np.cov(points.T) for p, points in _places(found.shape, found.draws(DRAWS, 0)).items()}
     model = {p: points[0] for p, points in _places(found.shape, found.shape.vertices[None]).items()}
-    checks = []
-    for point, clicked in met.items():
-        away = clicked.point_mm - model[point]
-        apart = float(np.linalg.norm(away))
-        way = away / max(apart, 1e-9)
-        # what the modes leave of real shapes is in neither
-        rest = found.shape.scale * found.shape.model.rest_mm
-        sigma = float(np.sqrt(way @ (clicked.covariance_mm2 + spread[point]) @ way + rest**2 / 3))
-        doubt = ""
-        if not clicked.one_point:
-            doubt = f"the clicks on the {point.said} miss each other by {2 * clicked.gap_mm:.1f} mm: not one and the same point"
-        elif apart > DISAGREE_SIGMAS * sigma:
-            doubt = f"the {point.said} as clicked lies {apart:.1f} mm from the rebuilt vertebra's ({sigma:.1f} mm expected)"
-        checks.append(CrossCheck(point, apart, sigma, clicked.gap_mm, doubt))
-    return tuple(checks)
+    # what the modes leave of real shapes is in no draw
+    rest = (found.shape.scale * found.shape.model.rest_mm) ** 2 / 3 * np.eye(3)
+    met = clicked_points(views, clicks, click_mm)
+    return tuple(check(point, at, model[point], spread[point] + rest, "rebuilt vertebra") for point, at in met.items())
+
+
+def clicked_points(views: Sequence[PinholeView], clicks: Clicks, click_mm: float = POINTED_MM) -> dict[PicturePoint, MetPoint]:
+    """What was clicked, met from the pictures alone."""
+    return met_points(views, [dict(zip(CLICKED, of_view, strict=False)) for of_view in clicks.pixels], click_mm)
+
+
+def check(point: PicturePoint, clicked: MetPoint, place_mm: FloatArray, covariance_mm2: FloatArray, whose: str) -> CrossCheck:
+    """A clicked point against where a bone has it.
+
+    Args:
+        place_mm: (3,) in the views' frame. covariance_mm2: (3, 3) of that place. whose: the bone, in words.
+    """
+    away = clicked.point_mm - place_mm
+    apart = float(np.linalg.norm(away))
+    way = away / max(apart, 1e-9)
+    sigma = float(np.sqrt(way @ (clicked.covariance_mm2 + covariance_mm2) @ way))
+    doubt = ""
+    if not clicked.one_point:
+        doubt = f"the clicks on the {point.said} miss each other by {2 * clicked.gap_mm:.1f} mm: not one and the same point"
+    elif apart > DISAGREE_SIGMAS * sigma:
+        doubt = f"the {point.said} as clicked lies {apart:.1f} mm from the {whose}'s ({sigma:.1f} mm expected)"
+    return CrossCheck(point, apart, sigma, clicked.gap_mm, doubt)
 
 
 def _places(shape: ShapeInstance, vertices: FloatArray) -> dict[PicturePoint, FloatArray]:

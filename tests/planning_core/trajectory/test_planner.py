@@ -138,6 +138,17 @@ def test_a_narrow_pedicle_is_left_to_the_extrapedicular_way_and_refused_by_name(
     assert not [p for p in plan.paths if p.side is Side.RIGHT and p.kind is PathKind.EXTRAPEDICULAR]
 
 
+def test_a_kind_that_is_not_offered_is_refused_with_its_reason_and_the_numbers_of_what_was_tried() -> None:
+    without = {PathKind.EXTRAPEDICULAR: "nobody has looked there"}
+    plan = plan_trajectories(spine(vertebra(Tube(1.0), Tube(4.0))), LEVEL, None, None, WORKING, without=without)
+    assert {path.side for path in plan.paths} == {Side.RIGHT}
+    assert "left extrapedicular: nobody has looked there" in plan.refused
+    with pytest.raises(NoSafePathError, match="mm of bone beside the cannula") as refusal:
+        plan_trajectories(spine(vertebra(Tube(1.0), Tube(1.0))), LEVEL, None, None, WORKING, without=without)
+    assert -2.0 < refusal.value.best_clearance_mm < 0.0
+    assert sum("nobody has looked there" in why for why in refusal.value.refused) == 2
+
+
 def test_a_slimmer_cannula_is_taken_where_the_first_is_too_wide() -> None:
     plan = plan_trajectories(spine(vertebra(Tube(2.6), Tube(4.0))), LEVEL, None, None, TrajectoryConfig(breach_samples=200))
     assert _path(plan, Side.LEFT).diameter_mm == CANNULA_DIAMETER_MM["13G"]

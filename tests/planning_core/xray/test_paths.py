@@ -6,9 +6,10 @@ from scipy.spatial.transform import Rotation
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.anatomy.vertebra import Side, Spine
 from planning_core.trajectory.breach import breach_probability
+from planning_core.trajectory.config import TrajectoryConfig
 from planning_core.trajectory.measures import Lines
 from planning_core.trajectory.plan import ErrorBudget, PathKind
-from planning_core.trajectory.planner import prepared
+from planning_core.trajectory.planner import NoSafePathError, plan_trajectories, prepared
 from planning_core.xray.clicks import Clicks
 from planning_core.xray.drawn_walls import DrawnWalls
 from planning_core.xray.paths import axis_gap_mm, cross_checks, plan_on_reconstruction
@@ -114,3 +115,21 @@ def test_clicks_on_different_heights_are_a_doubt_about_the_clicks():
     one, other = clicks_on(found, some).pixels
     (check,) = cross_checks(found, some, Clicks([one[:1], other[:1] + [25.0, 0.0]]))
     assert "miss each other" in check.doubt
+
+
+def test_no_path_leads_past_a_pedicle_where_two_pictures_show_nothing():
+    timid = TrajectoryConfig(wanted_clearance_mm=6.0, breach_samples=100)  # no pedicle is wide enough for that
+    plan = plan_on_reconstruction(rebuilt(), timid)
+    on_ct = plan_trajectories(Spine({L1: plan.vertebra}, {}), L1, config=timid)
+    assert sum(path.kind is PathKind.EXTRAPEDICULAR for path in on_ct.paths) == 2
+    assert {path.kind for path in plan.trajectories.paths} == set(PathKind) - {PathKind.EXTRAPEDICULAR}
+    assert sum("extrapedicular: not offered from X-rays" in why for why in plan.trajectories.refused) == 2
+
+
+def test_where_only_ways_past_the_pedicles_are_left_there_is_no_path():
+    wide = TrajectoryConfig(cannulas=("8G",), least_clearance_mm=4.0, breach_samples=100)
+    with pytest.raises(NoSafePathError, match="no safe path on either side") as refused:
+        plan_on_reconstruction(rebuilt(), wide)
+    assert refused.value.exit_status == 4
+    assert 0.0 < refused.value.best_clearance_mm < 4.0
+    assert sum("not offered from X-rays" in why for why in refused.value.refused) == 2
