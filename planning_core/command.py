@@ -216,7 +216,7 @@ def _summary(result: dict[str, Any]) -> str:
         f"deficit {result['defect_ml']:.1f} ml ({result['defect_ml_low']:.1f}–{result['defect_ml_high']:.1f}); "
         f"Genant {result['genant']} {result['fracture']}",
     ]
-    lines += _path_lines(result["paths"])
+    lines += _path_lines(result)
     lines.append(f"report: {Path(result['case']) / 'report.html'}   ({result['seconds']['total']:.1f} s)")
     lines.append(result["disclaimer"])
     return "\n".join(lines)
@@ -230,7 +230,7 @@ def _xray_summary(result: dict[str, Any]) -> str:
         *(f"  - {reason}" for reason in result["reasons"]),
         f"rebuilt heights {heights['anterior']:.0f}/{heights['middle']:.0f}/{heights['posterior']:.0f} mm; "
         f"pedicles' walls ±{result['shape']['wall_sd_mm']:.1f} mm; points in {result['frame']}",
-        *_path_lines(result["paths"]),
+        *_path_lines(result),
         *(f"note: {warning}" for warning in result["warnings"]),
         *(f"not said: {what}" for what in result["not_said"]),
         f"report: {Path(result['case']) / 'report.html'}   ({result['seconds']['total']:.1f} s)",
@@ -239,9 +239,13 @@ def _xray_summary(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _path_lines(paths: list[dict[str, Any]]) -> list[str]:
-    return [
-        f"path {p['side']} {p['kind'].replace('_', ' ')}: grade {p['grade']}, {p['clearance_mm']:.1f} mm clearance, "
-        f"P(breach) {p['p_breach']:.1%}, {p['depth_mm']:.0f} mm deep"
-        for p in paths
-    ]
+def _path_lines(result: dict[str, Any]) -> list[str]:
+    lines = []
+    for p in result["paths"]:
+        name = f"{p['side']} {p['kind'].replace('_', ' ')}"
+        lines.append(
+            f"path {name}: grade {p['grade']}, {p['clearance_mm']:.1f} mm clearance, "
+            f"P(breach) {p['p_breach']:.1%}, {p['depth_mm']:.0f} mm deep"
+        )
+        lines += [f"  {name}: {warning}" for warning in p["warnings"]]
+    return [*lines, *(f"no path {why.replace('_', ' ')}" for why in result["refused_paths"])]

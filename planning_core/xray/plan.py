@@ -11,10 +11,12 @@ from pydantic import BaseModel, ConfigDict
 from planning_core import __version__
 from planning_core.anatomy.config import AnatomyConfig
 from planning_core.anatomy.levels import VertebraLevel
+from planning_core.anatomy.vertebra import Side
 from planning_core.case.plan import DISCLAIMER, HeightsMm, Interval, PathRecord, path_record
 from planning_core.case.record import SealedRecord
 from planning_core.geometry.arrays import FloatArray
 from planning_core.trajectory.config import TrajectoryConfig
+from planning_core.trajectory.plan import TrajectoryPlan
 from planning_core.xray.clicks import Clicks
 from planning_core.xray.fitting.config import FitConfig
 from planning_core.xray.image import XrayImage
@@ -128,6 +130,7 @@ def make_xray_plan(
         LOOK,
         how_named or operators_word(found.level),
         f"rebuilt from {len(images)} pictures {angle:.0f}° apart, no CT",
+        *path_reasons(planned.trajectories),
     ]
     return XrayPlan(
         level=level,
@@ -169,6 +172,20 @@ def operators_word(level: VertebraLevel) -> str:
         f"that it is {level.value} is the operator's word alone, neighbours look alike: "
         "show a vertebra whose name is known to have it counted (--click a:L5:ROW,COLUMN)"
     )
+
+
+def path_reasons(trajectories: TrajectoryPlan) -> list[str]:
+    """What a surgeon must know of the path that is first of each side, or why that side has none."""
+    said = []
+    for side in Side:
+        path = next((p for p in trajectories.paths if p.side is side), None)
+        if path is not None:
+            said += [f"{side.value} {path.kind.value.replace('_', ' ')}: {warning}" for warning in path.warnings]
+        else:
+            of_side = f"{side.value} "
+            why = [words.removeprefix(of_side).replace("_", " ") for words in trajectories.refused if words.startswith(of_side)]
+            said.append(f"no path on the {side.value}: {'; '.join(why)}")
+    return said
 
 
 def next_view_record(found: XrayReconstruction) -> dict[str, float] | None:

@@ -129,7 +129,7 @@ def xray_key(request: XrayRequest, images: Sequence[XrayImage]) -> str:
 def view_in_words(view: NextView | None) -> str:
     """What to tell the one at the C-arm."""
     if view is None:
-        return "no single further view would help much: check the level, the clicks and the pictures"
+        return "no further view is asked for: check the level, the clicks and the pictures"
     side = "left" if view.primary_deg >= 0 else "right"
     tilt = "head" if view.secondary_deg >= 0 else "feet"
     return (

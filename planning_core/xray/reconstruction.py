@@ -86,7 +86,7 @@ class XrayReconstruction:
         confidence: probability that the model is good (Dice 0.77 or more and 95 % of its surface within 7 mm), calibrated on
             patients who had no part in the models (``benchmarks/xray.py``).
         doubts: why it must not be used; empty where it may.
-        next_view: where the C-arm should be turned to see what is least sure; ``None`` where no view would help much.
+        next_view: where the C-arm should be turned to see what is least sure; ``None`` where no further one is asked for.
     """
 
     level: VertebraLevel

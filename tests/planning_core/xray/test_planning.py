@@ -12,11 +12,15 @@ import pytest
 
 import planning_core.xray.fit
 import planning_core.xray.planning
+from planning_core.anatomy.config import AnatomyConfig
+from planning_core.anatomy.vertebra import Side
 from planning_core.case.folder import Case, OtherInputError
 from planning_core.case.record import TamperedPlanError
 from planning_core.case.revisions import NoPlanError, open_plan, open_record
 from planning_core.case.sealed import OtherSchemaError
 from planning_core.command import main
+from planning_core.trajectory.config import TrajectoryConfig
+from planning_core.trajectory.plan import PathKind
 from planning_core.xray.paths import plan_on_reconstruction
 from planning_core.xray.picture import write_xray
 from planning_core.xray.plan import XrayPlan
@@ -75,6 +79,7 @@ def test_a_plan_is_sealed_kept_and_found_again_unchanged(shots, fitted, tmp_path
     assert answer["verdict"] == "review"
     assert {p["side"] for p in answer["paths"]} == {"left", "right"}
     assert any(what.startswith("cement volume") for what in answer["not_said"])
+    assert any("C-arm moved between the pictures" in what for what in answer["not_said"])
     assert "recommended_ml" not in answer
     assert len(answer["checks"]) == 3
     plan = open_record(case, XrayPlan, answer["plan_hash"])
@@ -116,6 +121,37 @@ def test_without_trust_there_is_a_report_but_no_plan_and_a_view_to_take(shots, f
     assert not (case / "xray_plan.json").exists()
     assert json.loads((case / "xray/overlays.json").read_text())["views"][0]["paths"] == {}
     assert "two places fit alike" in (case / "audit.jsonl").read_text()
+
+
+def test_what_a_surgeon_must_know_of_each_sides_path_is_said(shots, fitted, monkeypatch, tmp_path, capsys):
+    planned = once(FOUND, TrajectoryConfig(), AnatomyConfig())
+    first = next(path for path in planned.trajectories.paths if path.side is Side.LEFT)
+    second = attrs.evolve(first, kind=PathKind.CROSSING, warnings=("not of the first",))
+    first = attrs.evolve(first, warnings=("flat entry: may skive", "a breach is likely"))
+    refused = ("left curved: no bend", "right transpedicular: too narrow", "right unipedicular_crossing: no way")
+    found = attrs.evolve(planned.trajectories, paths=(first, second), refused=refused)
+    monkeypatch.setattr(
+        planning_core.xray.planning, "plan_on_reconstruction", lambda *_: attrs.evolve(planned, trajectories=found)
+    )
+    status, answer = run(capsys, shots, "--level", "L1", *clicked(), out=tmp_path / "case")
+    assert status == 0
+    assert answer["reasons"][3:] == [
+        "left transpedicular: flat entry: may skive",
+        "left transpedicular: a breach is likely",
+        "no path on the right: transpedicular: too narrow; unipedicular crossing: no way",
+    ]
+    assert main(["plan", "--xray", *map(str, shots), "--out", str(tmp_path / "told"), "--level", "L1", *clicked()]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "  left transpedicular: a breach is likely" in lines
+    assert "  left unipedicular crossing: not of the first" in lines
+    assert "no path right unipedicular crossing: no way" in lines
+
+
+def test_where_no_view_would_help_more_nothing_is_made_up(shots, fitted, tmp_path, capsys):
+    fitted["found"] = attrs.evolve(FOUND, doubts=("the clicks disagree",), next_view=None)
+    status, answer = run(capsys, shots, "--level", "L1", out=tmp_path / "case")
+    assert (status, answer["next_view"]) == (5, None)
+    assert answer["message"].endswith("No further view is asked for: check the level, the clicks and the pictures")
 
 
 def test_a_doubted_plan_takes_the_place_of_no_older_one_silently(shots, fitted, tmp_path, capsys):

@@ -247,7 +247,7 @@ def test_x_rays_are_rebuilt_planned_on_or_refused_by_name(start, ros, tmp_path):
     # a made-up patient is not what the atlas has seen: the fit may doubt it, but never without a word
     if result.error_code:
         assert result.error_code == "not_trusted"
-        assert "another picture" in result.error_msg or "no single further view" in result.error_msg.lower()
+        assert "another picture" in result.error_msg or "no further view is asked for" in result.error_msg.lower()
         assert not (tmp_path / "case" / "xray_plan.json").exists()
     else:
         plan = open_record(tmp_path / "case", XrayPlan, result.segmentation_sha256)
