@@ -68,9 +68,9 @@ def read_view(header: Dataset, frame: int = 0) -> tuple[PinholeView, tuple[str, 
     found = {
         "PositionerPrimaryAngle": _angle(header, frame, "PositionerPrimaryAngle"),
         "PositionerSecondaryAngle": _angle(header, frame, "PositionerSecondaryAngle"),
-        "DistanceSourceToDetector": _tag(header, frame, "DistanceSourceToDetector"),
-        "DistanceSourceToPatient": _tag(header, frame, "DistanceSourceToIsocenter", "DistanceSourceToPatient"),
-        "ImagerPixelSpacing": _tag(header, frame, "ImagerPixelSpacing"),
+        "DistanceSourceToDetector": stated(header, frame, "DistanceSourceToDetector"),
+        "DistanceSourceToPatient": stated(header, frame, "DistanceSourceToIsocenter", "DistanceSourceToPatient"),
+        "ImagerPixelSpacing": stated(header, frame, "ImagerPixelSpacing"),
     }
     missing = [name for name, value in found.items() if value is None]
     if missing:
@@ -121,8 +121,8 @@ def _frame(header: Dataset, frame: int | None) -> int:
     return frame or 0
 
 
-def _tag(header: Dataset, frame: int, *names: str) -> Any:
-    """A tag of the header, or of the functional groups of an enhanced image."""
+def stated(header: Dataset, frame: int, *names: str) -> Any:
+    """A tag of the header, or of the functional groups of an enhanced image; of several names the first that is there."""
     places = [header]
     for groups in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
         items = header.get(groups, None) or []
@@ -138,13 +138,18 @@ def _tag(header: Dataset, frame: int, *names: str) -> Any:
 
 
 def _angle(header: Dataset, frame: int, name: str) -> Any:
-    """The angle of one frame: a run's increments count from its first (one number per frame, or one for each step)."""
-    first = _tag(header, frame, name)
-    steps = header.get(f"{name}Increment", None)
-    if first is None or steps in (None, ""):
-        return first
+    """The angle of one frame."""
+    first = stated(header, frame, name)
+    return None if first is None else float(first) + increment(header, frame, f"{name}Increment")
+
+
+def increment(header: Dataset, frame: int, name: str) -> float:
+    """What a run has added by one frame, counted from its first (one number per frame, or one for each step)."""
+    steps = header.get(name, None)
+    if steps in (None, ""):
+        return 0.0
     values = np.atleast_1d(np.asarray(steps, dtype=np.float64))
-    return float(first) + float(values[frame] if len(values) > frame and len(values) > 1 else values[0] * frame)
+    return float(values[frame] if len(values) > frame and len(values) > 1 else values[0] * frame)
 
 
 def _stored(header: Dataset, frame: int) -> Float32Array:

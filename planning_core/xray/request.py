@@ -10,6 +10,7 @@ from pathlib import Path
 import attrs
 import numpy as np
 import pydicom
+from pydicom.dataset import Dataset
 
 from planning_core.anatomy.levels import VertebraLevel
 from planning_core.errors import AmbiguousError
@@ -20,7 +21,8 @@ from planning_core.xray.counting import KnownVertebra
 from planning_core.xray.image import DICOM_SUFFIXES, XrayImage, read_xray
 from planning_core.xray.pair import angle_deg, check_views
 from planning_core.xray.plan import XrayConfiguration
-from planning_core.xray.refusals import AmbiguousFrameError, RepeatedPictureError, XrayError
+from planning_core.xray.refusals import AmbiguousFrameError, RepeatedPictureError, UnreadableXrayError, XrayError
+from planning_core.xray.table import require_still, table_position
 
 
 class XrayLevelNotGivenError(AmbiguousError):
@@ -103,11 +105,14 @@ def read_images(request: XrayRequest) -> list[XrayImage]:
 def read_together(paths: Sequence[Path], frames: Sequence[int | None] = ()) -> list[XrayImage]:
     """X-ray images of one patient and examination in views of one frame that are far enough apart, each shown once.
 
+    Where they state how the table stood, it did not move between them.
+
     Args:
         frames: see ``XrayRequest``.
 
     Raises:
-        XrayError, AmbiguousFrameError: see ``xray.refusals``. MixedPatientsError, MixedStudiesError: by the DICOM headers.
+        XrayError, AmbiguousFrameError: see ``xray.refusals``.
+        MixedPatientsError, MixedStudiesError, MovedTableError: by the DICOM headers.
     """
     images, runs = [], dict[str, int]()
     for number, (path, frame) in enumerate(zip_longest(paths, frames)):
@@ -119,7 +124,8 @@ def read_together(paths: Sequence[Path], frames: Sequence[int | None] = ()) -> l
         named = ", ".join(f"{name} ({count})" for name, count in runs.items())
         raise AmbiguousFrameError(f"runs of several frames: {named}; choose one of each, from 0", runs=runs)
     check_views([image.view for image in images])
-    said = [_said(path) for path in paths]
+    headers = [header_of(path) for path in paths]
+    said = [words_of(header) for header in headers]
     who, when = (max(len({of[tag] for of in said if tag in of}) for tag in tags) for tags in (WHO, WHEN))
     if who > 1:
         raise MixedPatientsError(f"the images are of {who} patients", patients=who)
@@ -127,15 +133,16 @@ def read_together(paths: Sequence[Path], frames: Sequence[int | None] = ()) -> l
         raise MixedStudiesError(
             f"the images are of {when} examinations: between two the patient does not lie still", studies=when
         )
+    tables = [table_position(header, frame or 0) for header, frame in zip_longest(headers, frames)]
     for (n, one), (m, other) in combinations(enumerate(images), 2):
-        apart = angle_deg(one.view, other.view)
+        apart, letters = angle_deg(one.view, other.view), [letter(k) for k in (n, m)]
         if apart < ALIKE_DEG or np.array_equal(one.pixels, other.pixels):
-            letters = [letter(k) for k in (n, m)]
             raise RepeatedPictureError(
                 f"pictures {' and '.join(letters)} are {apart:.1f}° apart and show the same: give one of them",
                 pictures=letters,
                 angle_deg=apart,
             )
+        require_still(tables[n], tables[m], letters)
     return images
 
 
@@ -144,13 +151,29 @@ def images_sha256(images: Sequence[XrayImage]) -> str:
     return hashlib.sha256("\n".join(sorted(image.sha256 for image in images)).encode()).hexdigest()
 
 
-def _said(path: Path) -> dict[str, str]:
-    """What a DICOM header says of whom it shows and when; nobody outside this module learns it."""
-    if path.suffix.lower() not in DICOM_SUFFIXES:
-        return {}
+def words_of(header: Dataset) -> dict[str, str]:
+    """What a DICOM header says of whom it shows and when, fit to be compared; nobody who compares it repeats it."""
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=True)
-        found = {tag: " ".join(str(header.get(tag, "") or "").replace("^", " ").split()).casefold() for tag in (*WHO, *WHEN)}
+        found = {tag: plain(header.get(tag, "")) for tag in (*WHO, *WHEN)}
     except DAMAGED:
         return {}
     return {tag: value for tag, value in found.items() if value}
+
+
+def plain(value: object) -> str:
+    """A name or number of a patient without what spelling may change."""
+    return " ".join(str(value or "").replace("^", " ").split()).casefold()
+
+
+def header_of(path: Path) -> Dataset:
+    """The header of a DICOM X-ray; empty for a picture of another kind.
+
+    Raises:
+        UnreadableXrayError: it cannot be read.
+    """
+    if path.suffix.lower() not in DICOM_SUFFIXES:
+        return Dataset()
+    try:
+        return pydicom.dcmread(path, stop_before_pixels=True)
+    except DAMAGED as error:
+        raise UnreadableXrayError(f"no DICOM file: {type(error).__name__}", reason=str(error)[:120]) from error
