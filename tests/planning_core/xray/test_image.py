@@ -283,3 +283,60 @@ def test_an_enhanced_files_functional_groups_hold_the_geometry_too(xa):
     header.SharedFunctionalGroupsSequence, header.PerFrameFunctionalGroupsSequence = [shared], [own]
     header.save_as(xa)
     assert read_xray(xa).view.project(POINT) == pytest.approx(view_of().project(POINT), abs=1e-3)
+
+
+@pytest.fixture
+def npz(tmp_path):
+    place = tmp_path / "a.npz"
+    write_xray(made(), place)
+    return place
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
+def test_a_truncated_array_is_refused_as_such(npz, share):
+    content = npz.read_bytes()
+    npz.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(UnreadableXrayError):
+        read_xray(npz)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6])
+def test_an_array_that_was_damaged_inside_is_refused_as_such(npz, share):
+    content = bytearray(npz.read_bytes())
+    at = int(share * len(content))
+    content[at : at + 40] = bytes(255 - b for b in content[at : at + 40])
+    npz.write_bytes(bytes(content))
+    with pytest.raises(UnreadableXrayError):
+        read_xray(npz)
+
+
+def test_what_was_not_exposed_may_hold_anything_and_spreads_nowhere(npz):
+    valid = np.ones((60, 80), bool)
+    valid[:7, :], valid[30, 40] = False, False
+    pixels = np.where(valid, made().pixels, np.nan)
+    np.savez_compressed(npz, pixels=pixels, valid=valid)
+    read = read_xray(npz)
+    assert np.isfinite(read.pixels).all()
+    for factor in (1, 2, 3, 4):
+        assert np.isfinite(read.binned(factor).pixels).all()
+    seen = valid[6:8, :2]
+    assert read.binned(2).pixels[3, 0] == pytest.approx(made().pixels[6:8, :2][seen].mean(), rel=1e-5)
+
+
+def test_values_that_are_not_finite_where_it_was_exposed_are_refused(npz):
+    pixels = np.where(np.arange(80) == 40, np.nan, made().pixels)
+    np.savez_compressed(npz, pixels=pixels, valid=np.ones((60, 80), bool))
+    with pytest.raises(EmptyImageError):
+        read_xray(npz)
+
+
+def test_angles_alone_do_not_say_which_side_is_left(tmp_path):
+    read = read_xray(png(tmp_path))
+    assert not read.sided
+    assert "which side is left" in read.warnings[0]
+    angles = json.loads((tmp_path / "a.json").read_text())["angles"]
+    for side in (True, False):
+        read = read_xray(png(tmp_path, angles={**angles, "from_detector_side": side}))
+        assert (read.sided, read.view.from_detector_side, read.warnings) == (True, side, ())
+    read = read_xray(png(tmp_path, angles=None, matrix=made().view.matrix.tolist()))
+    assert read.sided
