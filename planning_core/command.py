@@ -22,6 +22,7 @@ STAGES = {
     "read": "reading the images",
     "segment": "finding the vertebrae",
     "fit": "rebuilding the vertebra",
+    "lay": "laying the CT over the pictures",
     "model": "modelling",
     "cement": "cement volume",
     "paths": "needle paths",

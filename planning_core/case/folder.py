@@ -31,8 +31,10 @@ OUTPUTS = (
 """What a new plan replaces, the plan itself first: without it nothing else in the folder counts."""
 LINKED = ("inputs/ct", "inputs/series")
 """Where the case says of which CT it is."""
-PLACES = ("", "input", "inputs", "plans", "stages", "surfaces", "view", "xray", "xray_plans")
+PLACES = ("", "confirmation", "input", "inputs", "plans", "stages", "surfaces", "view", "xray", "xray_plans")
 """Folders of a case that files are written into."""
+FOLLOWED = ("confirmation",)
+"""What was measured of a plan after it was finished: it goes with it, and is no part of it."""
 
 
 class CaseInUseError(PkpError):
@@ -143,7 +145,7 @@ class Case:
 
     def withdraw(self) -> None:
         """Take an earlier plan and all that goes with it away, so that old and new never stand side by side."""
-        for name in OUTPUTS:
+        for name in (*OUTPUTS, *FOLLOWED):
             place = self.path / name
             if place.is_dir() and not place.is_symlink():
                 shutil.rmtree(place)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from planning_core.geometry.arrays import FloatArray, frozen_float64
 from planning_core.xray.geometry import PinholeView
+from planning_core.xray.pair import meeting_point
 from planning_core.xray.refusals import XrayError
 
 COUNTS = (1, 3)
@@ -59,3 +60,18 @@ class Clicks:
         outside = [n for n, (view, pixels) in enumerate(zip(views, self.pixels, strict=True)) if not view.contains(pixels).all()]
         if outside:
             raise InvalidClicksError(f"clicks outside the pictures {outside}", given=outside)
+
+    def met(self, views: Sequence[PinholeView]) -> FloatArray:
+        """(m, 3) mm in the views' frame, whose axes are about the patient's L, P, S: where each point's rays meet.
+
+        Raises:
+            InvalidClicksError: left and right pedicle are exchanged. FrameMismatchError, EqualViewsError: see ``meeting_point``.
+        """
+        points = np.array([meeting_point(views, [p[n] for p in self.pixels]) for n in range(len(self.pixels[0]))])
+        if len(points) > 1 and (points[1] - points[2])[0] <= 0:
+            raise InvalidClicksError(
+                f"the left pedicle as clicked lies {points[2, 0] - points[1, 0]:.0f} mm to the right of the right one: "
+                "left and right are the patient's own",
+                given=points.round(1).tolist(),
+            )
+        return points

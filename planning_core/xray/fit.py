@@ -17,7 +17,7 @@ from planning_core.anatomy.shape_model.store import load_shape_model
 from planning_core.geometry import RigidTransform
 from planning_core.geometry.arrays import FloatArray
 from planning_core.xray.atlas.atlas import load_bone_atlas
-from planning_core.xray.clicks import Clicks, InvalidClicksError
+from planning_core.xray.clicks import Clicks
 from planning_core.xray.fitting.chain import Chain, chain_of
 from planning_core.xray.fitting.climb import Summit, climb
 from planning_core.xray.fitting.confidence import Calibration, Signs, shipped
@@ -189,15 +189,9 @@ def _start(usual: Chain, views: Sequence[PinholeView], clicks: Clicks | None) ->
     """The usual vertebra put where it was clicked, or between the views."""
     if clicks is None:
         return placed(usual, meeting_point(views))
-    points = np.array([meeting_point(views, [p[n] for p in clicks.pixels]) for n in range(len(clicks.pixels[0]))])
+    points = clicks.met(views)
     if len(points) == 1:
         return placed(usual, points[0])
-    if (points[1] - points[2])[0] <= 0:  # the views' frame has the patient's axes, about
-        raise InvalidClicksError(
-            f"the left pedicle as clicked lies {points[2, 0] - points[1, 0]:.0f} mm to the right of the right one: "
-            "left and right are the patient's own",
-            given=points.round(1).tolist(),
-        )
     shape = usual.shape
     ends = shape.model.pedicles.of(shape.shape)
     own = np.array([body_middle(shape.model, shape.shape), ends[:2].mean(axis=0), ends[2:].mean(axis=0)])

@@ -35,6 +35,11 @@ def test_one_file_altered_or_missing_and_the_plan_is_not_taken(case, name, harm)
     assert finished_plan(case, "key") is None
 
 
+def test_what_is_measured_of_a_plan_later_leaves_it_finished(case, plan):
+    case.write("confirmation/confirmation.json", b"{}")
+    assert finished_plan(case, "key") == plan
+
+
 def test_a_file_too_many_is_seen(case):
     (case.path / "surfaces/other.stl").write_bytes(b"solid")
     assert finished_plan(case, "key") is None

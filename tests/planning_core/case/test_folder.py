@@ -68,6 +68,7 @@ def test_withdrawing_leaves_the_record_and_the_stored_stages(tmp_path):
     case = Case(tmp_path)
     for name in ("plan.json", "report.html", "surfaces/L1_body.stl", "stages/segmentation.npz", "audit.jsonl", "inputs.json"):
         case.write(name, b"x")
+    case.write("confirmation/confirmation.json", b"of the plan that goes")
     case.withdraw()
     assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["audit.jsonl", "inputs.json", "segmentation.npz"]
 

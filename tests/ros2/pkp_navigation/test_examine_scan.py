@@ -1,11 +1,12 @@
 """What the worker refuses before it reads a scan at all; its whole work is tested with the node."""
 
 import pytest
-from pkp_navigation.examine_scan import CaseWithoutVertebraError, NoPlanningCtError, ScanJob, _planning_ct, planned_vertebra
+from pkp_navigation.examine_scan import NoPlanningCtError, ScanJob, _planning_ct
 from pkp_navigation.register_course import newest_change, read_plan
 
 from planning_core.case.folder import Case
 from planning_core.case.plan import TamperedPlanError
+from planning_core.case.planned import CaseWithoutVertebraError, planned_vertebra
 from planning_core.case.revisions import NoPlanError
 
 

@@ -11,14 +11,10 @@ from pathlib import Path
 import attrs
 import numpy as np
 
-from planning_core.anatomy.label_file import LabelFileSegmenter
-from planning_core.anatomy.levels import VertebraLevel
-from planning_core.anatomy.modelling import model_spine
-from planning_core.anatomy.segmentation import SpineSegmentation
 from planning_core.anatomy.vertebra import Vertebra
 from planning_core.case.folder import Case
-from planning_core.case.plan import HeightsMm, Plan
-from planning_core.case.stage import kept_segmentation
+from planning_core.case.plan import Plan
+from planning_core.case.planned import planned_vertebra
 from planning_core.errors import InputError
 from planning_core.geometry import RigidTransform
 from planning_core.imaging.ingest import load_ct
@@ -32,9 +28,6 @@ from planning_core.registration.plate import BUILT_IN, load_plate
 from planning_core.registration.registration import PlateInScan, find_plate
 from planning_core.registration.start_search import StartSearchConfig, find_start
 
-HEIGHT_MM = 0.5
-"""The model made anew may differ from the plan's by this; another vertebra differs by more, or lies elsewhere."""
-
 
 class OtherScanError(InputError):
     """A CT that is not the one that was announced. Carries ``expected`` and ``found`` (SHA-256)."""
@@ -46,12 +39,6 @@ class NoPlanningCtError(InputError):
     """The CT that the plan was made on is needed to carry the plan, and is not at hand. Carries ``needed`` (SHA-256)."""
 
     code = "no_planning_ct"
-
-
-class CaseWithoutVertebraError(InputError):
-    """The case does not hold the vertebra that its plan is of. Carries ``level``."""
-
-    code = "case_without_vertebra"
 
 
 PLATE, POINTS, SURFACE = "plate", "points", "surface"
@@ -148,33 +135,6 @@ def _examined_bone(job: ScanJob, tell: Callable[[str], None]) -> Examined:
     return Examined(
         None, None, None, bone.ct_lps_from_vertebra, (f"{job.plan.level} touched as the plan's CT shows it",), bone=bone
     )
-
-
-def planned_vertebra(case: Case, plan: Plan) -> Vertebra:
-    """The plan's vertebra, modelled again from what the case keeps, and held against the plan's own measures.
-
-    Raises:
-        CaseWithoutVertebraError: the case keeps none, or one of other measures.
-    """
-    level = VertebraLevel.parse(plan.level)
-    segmentation = _segmentation(case)
-    if segmentation is None or level not in segmentation.levels:
-        raise CaseWithoutVertebraError(f"the case keeps no segmentation of {level.value}: plan it anew", level=level.value)
-    vertebra = model_spine(segmentation, None, [level], plan.configuration.anatomy).vertebrae[level]
-    now, then = HeightsMm.of(vertebra.heights), plan.heights_mm
-    away = max(abs(getattr(now, name) - getattr(then, name)) for name in HeightsMm.model_fields)
-    if not away <= HEIGHT_MM:
-        raise CaseWithoutVertebraError(
-            f"{level.value} as the case keeps it differs from the plan's by {away:.1f} mm in height: plan it anew",
-            level=level.value,
-        )
-    return vertebra
-
-
-def _segmentation(case: Case) -> SpineSegmentation | None:
-    labels = case.path / "labels.nii.gz"
-    kept = kept_segmentation(case)
-    return kept if kept is not None or not labels.is_file() else LabelFileSegmenter(labels).read()
 
 
 def _planning_ct(job: ScanJob) -> CtVolume:
