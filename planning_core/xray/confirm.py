@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ from planning_core.case.folder import Case
 from planning_core.case.inputs import CtChangedError, ct_series, ct_source, load_case_ct
 from planning_core.case.planned import planned_bone
 from planning_core.case.revisions import open_plan
-from planning_core.command import Progress, failed
-from planning_core.errors import InputError, PkpError
+from planning_core.command import Progress
+from planning_core.edge import Parser, ended
+from planning_core.errors import InputError
 from planning_core.imaging.identity import read_identity
 from planning_core.pipeline import Clock
+from planning_core.xray.click_words import letter, read_clicks, read_frames
 from planning_core.xray.planning import NotTrustedError
-from planning_core.xray.request import WHO, header_of, letter, plain, read_clicks, read_frames, read_together, words_of
+from planning_core.xray.request import WHO, header_of, plain, read_together, words_of
 
 FOLDER, NAME = "confirmation", "confirmation.json"
 
@@ -36,8 +39,13 @@ class NotConfirmedError(NotTrustedError):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run; returns the exit status."""
-    parser = argparse.ArgumentParser(
+    """Run; returns the exit status (docs/exit_codes.md)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    return ended(words, lambda: _run(words))
+
+
+def _run(words: list[str]) -> int:
+    parser = Parser(
         prog="pkp confirm",
         description="Where the paths of a plan on a CT lie in two or more X-ray pictures, and the error to expect there.",
         epilog="Look at the pictures that it writes: the outline must lie on the bone. Status 5: not to be believed.",
@@ -49,11 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--plan", default="", help="hash of the plan (default: the case's newest)")
     parser.add_argument("--out", type=Path, help=f"folder for the pictures and {NAME} (default: CASE/{FOLDER})")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    given = parser.parse_args(arguments)
-    try:
-        result = _confirmed(given)
-    except PkpError as error:
-        return failed(given.json, error.exit_status, error.as_dict())
+    given = parser.parse_args(words)
+    result = _confirmed(given)
     print(json.dumps(result) if given.json else _summary(result))
     return 0
 
