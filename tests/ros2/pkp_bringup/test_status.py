@@ -49,7 +49,7 @@ def test_a_room_notes_itself_as_one_that_runs(tmp_path):
 
         from planning_core.running import still_runs
 
-        specs = tuple(s for s in bring_up("sim", tmp_path, ()) if s.name == "recorder")
+        specs = tuple(s for s in bring_up("sim", tmp_path) if s.name == "recorder")
         room = Room(specs, tmp_path, node, environment, lambda words: None)
         try:
             room.start()
