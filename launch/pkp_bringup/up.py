@@ -90,7 +90,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: asked.set())
     try:
         _check(given)
-        _made(folder)
         result = _run(given, folder, asked)
     except PkpError as error:
         _say(error.message)
@@ -119,11 +118,13 @@ def _check(given: argparse.Namespace) -> None:
 
 def _run(given: argparse.Namespace, folder: Path, asked: threading.Event) -> dict[str, Any] | None:
     parameters = read_parameters(given.parameters) if given.parameters is not None else None
+    patient = _planned(given.case) if given.case is not None else None
+    _made(folder)  # nothing is left of what was refused
     with ExitStack() as stack:
         environment = loopback(given.domain if given.domain is not None else stack.enter_context(own_domain()))
         subject, simulated = None, None
         if given.kind != "hardware":
-            subject, simulated = _patient(given, folder, stack)
+            subject, simulated = _patient(given, folder, stack, patient)
             environment["OPENPKP_SIM"] = str(simulated.folder)
         os.environ.update(environment)
         os.environ.pop("ROS_LOCALHOST_ONLY", None)  # its successor is set; both together are an error
@@ -170,12 +171,22 @@ def _console(given: argparse.Namespace) -> int | None:
     return free_port(given.port)
 
 
-def _patient(given: argparse.Namespace, folder: Path, stack: ExitStack) -> tuple[Subject, SimulatedRoom]:
-    from pkp_simulation.patients import made_up, of_case
+def _planned(case: Path) -> tuple[Subject, POINT]:
+    from pkp_simulation.patients import of_case
+
+    if not case.is_dir():
+        raise WrongOptionsError(f"--case {case}: there is no such folder", option="--case")
+    return of_case(case)
+
+
+def _patient(
+    given: argparse.Namespace, folder: Path, stack: ExitStack, planned: tuple[Subject, POINT] | None
+) -> tuple[Subject, SimulatedRoom]:
+    from pkp_simulation.patients import made_up
 
     from pkp_bringup.setting import INJECTOR_SPEED, simulated_room
 
-    subject, field = made_up(given.seed, folder) if given.case is None else of_case(given.case)
+    subject, field = planned or made_up(given.seed, folder)
     speed = INJECTOR_SPEED if given.auto else 1.0
     return subject, stack.enter_context(simulated_room(subject.ct, subject.series, field, given.seed, speed))
 
