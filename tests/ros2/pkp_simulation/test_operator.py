@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+
+pytest.importorskip("pkp_msgs.msg", reason="ROS 2 with the built workspace is not here; ./pkp test prepares it")
 from pkp_simulation.operator import motion_mm
 
 NOISE_MM = (0.025, 0.02, 0.07)
