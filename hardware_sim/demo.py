@@ -16,8 +16,7 @@ SEED = 1
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the patient's DICOM series, then run the same command a user would; returns its status (docs/exit_codes.md)."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    return ended(words, lambda: _run(words))
+    return ended(arguments, _run)
 
 
 def _run(words: list[str]) -> int:

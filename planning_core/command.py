@@ -70,8 +70,7 @@ def parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; returns the exit status (docs/exit_codes.md)."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    return ended(words, lambda: _run(words), INTERRUPTED)
+    return ended(arguments, _run, INTERRUPTED)
 
 
 def _run(words: list[str]) -> int:

@@ -45,16 +45,18 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message)
 
 
-def ended(words: Sequence[str], work: Callable[[], int], interrupted: str = "interrupted") -> int:
+def ended(arguments: Sequence[str] | None, run: Callable[[list[str]], int], interrupted: str = "interrupted") -> int:
     """Run a command to its end; returns the exit status (docs/exit_codes.md).
 
     Args:
-        words: its arguments; with ``--json`` among them a failure is an object too. work: gives the status where nothing fails.
+        arguments: of the command, None: those of the process; with ``--json`` among them a failure is an object too.
+        run: is given them, and gives the status where nothing fails.
         interrupted: what to say after a Ctrl-C.
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words
     try:
-        return work()
+        return run(words)
     except UsageError as error:
         return failed(as_json, USAGE_STATUS, {"error": "UsageError", "code": "usage", "message": str(error)})
     except PkpError as error:

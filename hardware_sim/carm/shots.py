@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,8 +53,7 @@ def take_xrays(ct: CtVolume, carm_from_ct: RigidTransform, views: Sequence[Pinho
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; returns the exit status (docs/exit_codes.md)."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    return ended(words, lambda: _run(words))
+    return ended(arguments, _run)
 
 
 def _run(words: list[str]) -> int:

@@ -43,7 +43,7 @@ def pkp():
     return module
 
 
-@pytest.mark.parametrize("command", ["plan", "demo", "drr", "calibrate"])
+@pytest.mark.parametrize("command", ["plan", "demo", "drr", "calibrate", "confirm"])
 def test_who_plans_takes_the_commands_place(pkp, monkeypatch, command):
     became = []
     monkeypatch.setattr(pkp, "prepare", lambda: "python")

@@ -15,7 +15,7 @@ from planning_core.xray import __main__ as calibrate
 
 
 def answer(capsys, error, *words):
-    def work():
+    def work(words):
         raise error
 
     status = ended(words, work)
@@ -53,7 +53,7 @@ def test_what_the_file_system_says_is_told_and_no_path_with_it(capsys):
 
 
 def test_a_run_that_goes_well_keeps_its_own_status():
-    assert ended([], lambda: 4) == 4
+    assert ended([], lambda words: 4) == 4
 
 
 @pytest.mark.parametrize(
