@@ -24,9 +24,9 @@ from planning_core.case.planned import CaseWithoutVertebraError
 from planning_core.geometry import RigidTransform
 from planning_core.imaging.identity import PatientIdentity
 from planning_core.imaging.ingest import load_ct
-from planning_core.xray import confirm
+from planning_core.registration import confirm
+from planning_core.registration.confirmation import clicked_places, planned_mask, start_from
 from planning_core.xray.clicks import Clicks
-from planning_core.xray.confirmation import clicked_places, planned_mask, start_from
 from planning_core.xray.image import read_xray
 from planning_core.xray.picture import write_xray
 from tests.planning_core.xray.rebuilding import views

@@ -79,7 +79,7 @@ def _confirmed(given: argparse.Namespace) -> dict[str, Any]:
         with clock("model"):
             vertebra, segmentation = planned_bone(case, plan)
         with clock("lay"):
-            from planning_core.xray.confirmation import confirm
+            from planning_core.registration.confirmation import confirm
 
             done = confirm(plan, ct, vertebra, segmentation, images, clicks, others)
         with clock("report"):

@@ -20,6 +20,7 @@ from planning_core.geometry import RigidTransform
 from planning_core.geometry.arrays import BoolArray, FloatArray
 from planning_core.geometry.lattice import TOLERANCE, laid_onto, misfit
 from planning_core.imaging.volume import CtVolume
+from planning_core.registration.level_check import level_doubts, likeness_beside
 from planning_core.registration.points import rigid_fit
 from planning_core.registration.target_error import TargetError
 from planning_core.registration.xray_config import XrayRegistrationConfig
@@ -27,7 +28,6 @@ from planning_core.registration.xray_to_ct import XrayRegistration, bone_volume,
 from planning_core.xray.clicks import Clicks
 from planning_core.xray.geometry import PinholeView
 from planning_core.xray.image import XrayImage, doubts
-from planning_core.xray.level_check import level_doubts, likeness_beside
 from planning_core.xray.overlay import ViewOverlay, outline
 from planning_core.xray.paths import check, clicked_points
 from planning_core.xray.planning import SIDES
