@@ -113,7 +113,7 @@ def rows(patient: str, all_levels: bool, bounded: bool, config: TrajectoryConfig
         began = time.process_time()
         try:
             plan = plan_trajectories(spine, level, None, None, config)
-            paths, refused = plan.paths, plan.refused
+            paths, refused = plan.paths, tuple(map(str, plan.refused))
         except NoSafePathError as error:
             paths, refused = (), tuple(error.data["refused"])
         seconds = time.process_time() - began

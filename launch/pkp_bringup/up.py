@@ -174,8 +174,6 @@ def _console(given: argparse.Namespace) -> int | None:
 def _planned(case: Path) -> tuple[Subject, POINT]:
     from pkp_simulation.patients import of_case
 
-    if not case.is_dir():
-        raise WrongOptionsError(f"--case {case}: there is no such folder", option="--case")
     return of_case(case)
 
 

@@ -207,7 +207,7 @@ def make_plan(
         spongiosa_hu=None if vertebra.bone is None else _r(vertebra.bone.mean_hu),
         gas_ml=None if vertebra.bone is None else _r(vertebra.bone.gas_ml),
         paths=tuple(path_record(p) for p in trajectories.paths),
-        refused_paths=trajectories.refused,
+        refused_paths=tuple(str(why) for why in trajectories.refused),
         error_budget_mm={
             "registration": _r(budget.registration_mm),
             "tracker": _r(budget.tracker_mm),

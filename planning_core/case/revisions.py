@@ -20,7 +20,7 @@ DIGITS = 12
 
 
 class NoPlanError(InputError):
-    """The case holds no such plan. Carries ``case`` and ``asked`` (hash; empty: the newest)."""
+    """The case holds no such plan, or is not there. Carries ``case`` and ``asked`` (hash; empty: the newest)."""
 
     code = "no_plan"
 
@@ -93,6 +93,8 @@ def open_record(case_path: Path, kind: type[R], plan_hash: str = "") -> R:
     except OSError as error:  # its own words would name the folder, and that perhaps the patient
         why = error.strerror or type(error).__name__
         raise UnreadablePlanError(f"the case cannot be read: {why}", problems=[why]) from error
+    if plan is None and not case_path.is_dir():
+        raise NoPlanError("there is no such case folder", case=case_path.name, asked=plan_hash)
     if plan is None or (plan_hash and plan.plan_hash != plan_hash):
         which = f"plan {plan_hash[:DIGITS]}…" if plan_hash else "sealed plan"
         raise NoPlanError(f"the case holds no {which}", case=case_path.name, asked=plan_hash)

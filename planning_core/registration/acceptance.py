@@ -7,12 +7,13 @@ import numpy as np
 from scipy.special import chdtr, chdtri  # scipy.stats has the same chi-squared, and half a second of imports in every node
 
 from planning_core.geometry.arrays import FloatArray, frozen_vector
+from planning_core.geometry.covariance import point_covariance
 from planning_core.registration.config import AcceptanceConfig
 from planning_core.registration.points import PointRegistration
 from planning_core.registration.refusals import RefusedRegistrationError
 from planning_core.registration.registration import SURFACE, Registration
 from planning_core.registration.target_error import TargetError, error_at
-from planning_core.registration.uncertain import UncertainTransform, point_covariance, point_jacobian
+from planning_core.registration.uncertain import UncertainTransform, point_jacobian
 
 
 @attrs.frozen(eq=False)

@@ -9,8 +9,9 @@ from scipy.special import erf
 
 from planning_core.geometry import RigidTransform
 from planning_core.geometry.arrays import FloatArray, frozen_float64
+from planning_core.geometry.covariance import point_covariance
 from planning_core.registration.points import PointRegistration
-from planning_core.registration.uncertain import UncertainTransform, cross, point_covariance, point_jacobian
+from planning_core.registration.uncertain import UncertainTransform, cross, point_jacobian
 
 DIRECTIONS = 400
 HALVINGS = 45

@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from planning_core.geometry import RigidTransform
 from planning_core.geometry.arrays import FloatArray, frozen_vector
+from planning_core.geometry.covariance import point_covariance
 from planning_core.registration.config import TrackerConfig
 from planning_core.registration.target_error import uncertain_pose
 from planning_core.registration.tracked import REFERENCE, TRACKER, TrackedPose, marker_covariance
-from planning_core.registration.uncertain import point_covariance
 
 PROBE = "probe_tip"
 

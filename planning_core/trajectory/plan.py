@@ -110,12 +110,24 @@ class ErrorBudget:
     angle_deg: float
 
 
+@attrs.frozen
+class RefusedPath:
+    """Why a side has no path of a kind."""
+
+    side: Side
+    kind: PathKind
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.side.value} {self.kind.value}: {self.why}"
+
+
 @attrs.frozen(eq=False)
 class TrajectoryPlan:
     """All paths of one level, best first; ``refused`` says why a kind or side has none."""
 
     level: VertebraLevel
     paths: tuple[Trajectory, ...]
-    refused: tuple[str, ...]
+    refused: tuple[RefusedPath, ...]
     budget: ErrorBudget
     seed: int

@@ -25,7 +25,7 @@ from planning_core.trajectory.curved import search_curve
 from planning_core.trajectory.grading import grade, wall_margins
 from planning_core.trajectory.lung import lung_distance_mm
 from planning_core.trajectory.measures import FINE, Lines, measure_path, measure_pedicle
-from planning_core.trajectory.plan import ErrorBudget, PathKind, Trajectory, TrajectoryPlan
+from planning_core.trajectory.plan import ErrorBudget, PathKind, RefusedPath, Trajectory, TrajectoryPlan
 from planning_core.trajectory.remarks import doubts, way_remarks
 from planning_core.trajectory.search import search
 from planning_core.trajectory.skin import way_in
@@ -99,7 +99,7 @@ def plan_trajectories(
         tried = pool.map(lambda corridor: _side(setting, corridor), beside.values())
     attempts = [(side, kind, attempt) for side, of_side in zip(beside, tried, strict=True) for kind, attempt in of_side]
     paths = [a.path for _, _, a in attempts if a.path is not None]
-    refused = tuple(f"{side.value} {kind.value}: {a.why}" for side, kind, a in attempts if a.path is None)
+    refused = tuple(RefusedPath(side, kind, a.why) for side, kind, a in attempts if a.path is None)
     if not paths:
         best = max(a.clearance_mm for _, _, a in attempts)
         leaves = (
@@ -109,7 +109,7 @@ def plan_trajectories(
             f"{level.value}: no safe path on either side; {leaves}",
             level=level.value,
             best_clearance_mm=best if math.isfinite(best) else None,
-            refused=list(refused),
+            refused=[str(why) for why in refused],
         )
     order, sides = list(PathKind), list(Side)
     paths.sort(key=lambda p: (p.p_breach > config.doubtful_breach, order.index(p.kind), sides.index(p.side)))

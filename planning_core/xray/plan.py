@@ -153,7 +153,7 @@ def make_xray_plan(
         body_ml=body_interval(found, planned.vertebra.body_volume_ml),
         checks=tuple(CheckRecord(point=c.point.value, apart_mm=_r(c.apart_mm), sigma_mm=_r(c.sigma_mm)) for c in checks),
         paths=tuple(path_record(path) for path in planned.trajectories.paths),
-        refused_paths=planned.trajectories.refused,
+        refused_paths=tuple(str(why) for why in planned.trajectories.refused),
         error_budget_mm={
             "registration": _r(budget.registration_mm),
             "tracker": _r(budget.tracker_mm),
@@ -182,8 +182,7 @@ def path_reasons(trajectories: TrajectoryPlan) -> list[str]:
         if path is not None:
             said += [f"{side.value} {path.kind.value.replace('_', ' ')}: {warning}" for warning in path.warnings]
         else:
-            of_side = f"{side.value} "
-            why = [words.removeprefix(of_side).replace("_", " ") for words in trajectories.refused if words.startswith(of_side)]
+            why = [f"{r.kind.value}: {r.why}".replace("_", " ") for r in trajectories.refused if r.side is side]
             said.append(f"no path on the {side.value}: {'; '.join(why)}")
     return said
 

@@ -12,7 +12,7 @@ from planning_core.anatomy.shape_model.model import MOST_LOST, ShapeInstance, Sh
 from planning_core.anatomy.shape_model.surface import vertex_normals
 from planning_core.geometry import RigidTransform
 from planning_core.geometry.arrays import FloatArray, frozen_float64
-from planning_core.registration.uncertain import checked_covariance
+from planning_core.geometry.covariance import checked_covariance
 
 TURN, SHIFT, SCALE, WEIGHTS = slice(0, 3), slice(3, 6), 6, 7
 """Where the parameters lie: a turn (rad) about the body's middle and a shift (mm), both in the views' frame, the logarithm of the

@@ -98,6 +98,13 @@ def test_a_plan_that_is_not_there_is_not_looked_for_elsewhere(asked, plan, tmp_p
         open_plan(tmp_path, asked)
 
 
+def test_a_case_folder_that_is_not_there_is_told_from_one_without_a_plan(tmp_path):
+    with pytest.raises(NoPlanError, match="no such case folder"):
+        open_plan(tmp_path / "nowhere")
+    with pytest.raises(NoPlanError, match="holds no sealed plan"):
+        open_plan(tmp_path)
+
+
 def test_all_that_was_sealed_is_listed_and_what_was_altered_is_not(plan, tmp_path):
     assert kept(tmp_path) == []
     assert newest(tmp_path) is None

@@ -4,7 +4,8 @@ from hypothesis import given
 from scipy.spatial.transform import Rotation
 
 from planning_core.geometry import FrameMismatchError, RigidTransform
-from planning_core.registration.uncertain import InvalidCovarianceError, UncertainTransform
+from planning_core.geometry.covariance import InvalidCovarianceError
+from planning_core.registration.uncertain import UncertainTransform
 from tests.planning_core.registration.strategies import pose, seeds
 
 

@@ -131,7 +131,7 @@ def test_no_path_touches_the_canal() -> None:
 def test_a_narrow_pedicle_is_left_to_the_extrapedicular_way_and_refused_by_name() -> None:
     plan = _plan(Tube(1.0), Tube(4.0))
     assert not [p for p in plan.paths if p.side is Side.LEFT and p.kind is PathKind.TRANSPEDICULAR]
-    assert any(r.startswith("left transpedicular") and "clearance" in r for r in plan.refused)
+    assert any(str(r).startswith("left transpedicular") and "clearance" in r.why for r in plan.refused)
     beside = _path(plan, Side.LEFT, PathKind.EXTRAPEDICULAR)
     assert beside.canal_mm >= TrajectoryConfig().least_canal_extrapedicular_mm - 1e-6
     assert _path(plan, Side.RIGHT).grade is BreachGrade.A
@@ -142,7 +142,7 @@ def test_a_kind_that_is_not_offered_is_refused_with_its_reason_and_the_numbers_o
     without = {PathKind.EXTRAPEDICULAR: "nobody has looked there"}
     plan = plan_trajectories(spine(vertebra(Tube(1.0), Tube(4.0))), LEVEL, None, None, WORKING, without=without)
     assert {path.side for path in plan.paths} == {Side.RIGHT}
-    assert "left extrapedicular: nobody has looked there" in plan.refused
+    assert "left extrapedicular: nobody has looked there" in map(str, plan.refused)
     with pytest.raises(NoSafePathError, match="mm of bone beside the cannula") as refusal:
         plan_trajectories(spine(vertebra(Tube(1.0), Tube(1.0))), LEVEL, None, None, WORKING, without=without)
     assert -2.0 < refusal.value.best_clearance_mm < 0.0

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.ros
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("--case", "nowhere"), "wrong_options", "--case nowhere: there is no such folder"),
+        (("--case", "nowhere"), "no_plan", "there is no such case folder"),
         (("--case", "."), "no_plan", "holds no sealed plan"),
         (("--seed", "-1"), "wrong_options", "--seed -1: from 0"),
         (("--hardware",), "wrong_options", "no program decides"),
