@@ -74,7 +74,8 @@ def planned(found: Findings, trial: Trial) -> Row:
     """
     calm = XrayReconstruction(trial.level, found.chain.shape, found.covariance, found.likeness, found.significance, 1.0)
     try:
-        paths = plan_on_reconstruction(calm).trajectories.paths
+        views = [image.view for image in trial.images]
+        paths = plan_on_reconstruction(calm, views=views, clicks=trial.clicks).trajectories.paths
     except (NoSafePathError, ModelError):
         paths = ()
     back, bone = trial.truth.inverse(), raw_bone(trial.case, trial.level)

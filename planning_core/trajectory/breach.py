@@ -53,7 +53,7 @@ def breach_probability(
     needed = radius_mm + budget.segmentation_mm * draws[:, 5]
     breached = corridor.canal_distance(moved).min(axis=1) < needed
     if guarded:
-        breached |= corridor.depth(moved[:, :in_pedicle]).min(axis=1) < needed
+        breached |= corridor.wall_depth(moved[:, :in_pedicle]).min(axis=1) < needed
     share = float(breached.mean())
     return BreachProbability(share, float(np.sqrt(share * (1 - share) / samples)))
 

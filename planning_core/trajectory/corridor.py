@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import attrs
@@ -46,6 +47,7 @@ class Corridor:
         centre: (3,) where the pedicle is deepest half way along it.
         others: neighbouring vertebrae, each with the transform from this vertebra's frame into its own.
         to_ct: T_ct_lps_vertebra.
+        offsets_mm: (s, 3) lateral, how far from where the fields have it the pedicle may stand, each as likely; none on a CT.
     """
 
     side: Side
@@ -66,6 +68,12 @@ class Corridor:
     centre: FloatArray = attrs.field(converter=frozen_float64)
     others: tuple[tuple[RigidTransform, DistanceField], ...]
     to_ct: RigidTransform
+    offsets_mm: FloatArray = attrs.field(default=((0.0, 0.0, 0.0),), converter=frozen_float64)
+
+    @property
+    def settled(self) -> Corridor:
+        """The same with the pedicle where it most likely stands, as if that were sure."""
+        return attrs.evolve(self, offsets_mm=self.offsets_mm.mean(axis=0, keepdims=True))
 
     def in_frame(self, points: FloatArray) -> FloatArray:
         """Lateral points (..., 3) in the vertebra's frame."""
@@ -90,9 +98,17 @@ class Corridor:
         depth[~near] = -self.whole.at(framed[~near])
         return depth
 
-    def sure_depth(self, points: FloatArray) -> FloatArray:
-        """(...,) mm of bone around lateral points near the pedicle that thick slices cannot take away."""
-        return -self.sure.at(self.in_frame(points))
+    def wall_depth(self, points: FloatArray) -> FloatArray:
+        """(...,) mm of bone around lateral points near the pedicle, where it most likely stands; negative outside."""
+        return self.depth(points - self.offsets_mm.mean(axis=0))
+
+    def least_depth(self, points: FloatArray) -> FloatArray:
+        """(n,) mm: least bone around any lateral point (n, m, 3) of a line, as expected over where the pedicle may stand."""
+        return np.asarray(np.mean([self.depth(points - o).min(axis=1) for o in self.offsets_mm], axis=0))
+
+    def least_sure_depth(self, points: FloatArray) -> FloatArray:
+        """(n,) the same of the bone that thick slices cannot take away."""
+        return np.asarray(np.mean([-self.sure.at(self.in_frame(points - o)).max(axis=1) for o in self.offsets_mm], axis=0))
 
     def canal_distance(self, points: FloatArray) -> FloatArray:
         """(...,) mm from lateral points to the canal; negative inside it."""
@@ -145,11 +161,14 @@ class Corridor:
         return values[0], values[1]
 
 
-def corridors(vertebra: Vertebra, others: tuple[Vertebra, ...]) -> dict[Side, Corridor]:
+def corridors(
+    vertebra: Vertebra, others: tuple[Vertebra, ...], offsets_mm: Mapping[Side, FloatArray] | None = None
+) -> dict[Side, Corridor]:
     """Both sides of a vertebra.
 
     Args:
         vertebra: the level to reach. others: modelled neighbours whose bone the cannula must not touch.
+        offsets_mm: by side, (s, 3) in the vertebra's frame, see ``Corridor``; a side without stands where the field has it.
     """
     grid = vertebra.whole.grid
     rows = np.abs(grid.points(np.column_stack([np.arange(grid.shape[0]), *np.zeros((2, grid.shape[0]))]))[:, 2]) < CANAL_SLAB_MM
@@ -196,7 +215,8 @@ def corridors(vertebra: Vertebra, others: tuple[Vertebra, ...]) -> dict[Side, Co
         fine = redistanced(vertebra.whole, corners.min(axis=0), corners.max(axis=0))
         voxel = np.maximum(2 * np.round(vertebra.voxel_mm[::-1] / 2 / fine.grid.spacing_mm[::-1]).astype(int) + 1, 1)
         sure = DistanceField(ndi.maximum_filter(fine.values, tuple(voxel), mode="nearest"), fine.grid)
-        empty = attrs.evolve(empty, fine=fine, sure=sure)
+        stands = (offsets_mm or {}).get(side, np.zeros((1, 3))) * [sign, 1.0, 1.0]
+        empty = attrs.evolve(empty, fine=fine, sure=sure, offsets_mm=stands)
         return attrs.evolve(empty, centre=gates[empty.depth(gates).argmax()])
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -29,7 +29,7 @@ def wall_margins(corridor: Corridor, lines: Lines, radius_mm: float, guarded: bo
     Args:
         lines: the first is measured. guarded: whether the wall is the pedicle's; else (extrapedicular) it is the canal's.
     """
-    room = corridor.depth if guarded else corridor.canal_distance
+    room = corridor.wall_depth if guarded else corridor.canal_distance
     back, front, _ = pedicle_stretch(corridor, lines)
     stretch = back[:, None] + (front - back)[:, None] * np.linspace(0, 1, FINE.pedicle)
     points = along(lines.gate, lines.direction, stretch)[0]

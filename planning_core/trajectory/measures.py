@@ -121,8 +121,8 @@ def measure_pedicle(corridor: Corridor, lines: Lines, sampling: Sampling = COARS
     share = np.linspace(0, 1, sampling.pedicle)
     points = along(lines.gate, lines.direction, back[:, None] + (front - back)[:, None] * share)
     return PedicleMeasures(
-        corridor.depth(points).min(axis=1),
-        corridor.sure_depth(points).min(axis=1),
+        corridor.least_depth(points),
+        corridor.least_sure_depth(points),
         corridor.canal_distance(points).min(axis=1),
         sound,
     )

@@ -81,6 +81,7 @@ def plan_trajectories(
     config: TrajectoryConfig | None = None,
     judge: Judge = breach_probability,
     without: Mapping[PathKind, str] | None = None,
+    offsets_mm: Mapping[Side, FloatArray] | None = None,
 ) -> TrajectoryPlan:
     """Paths of one level, both transpedicular ones first; those that may well breach last.
 
@@ -88,11 +89,13 @@ def plan_trajectories(
         spine: the level and, where modelled, the vertebrae above and below, whose bone the cannula must not touch.
         cement: its defect draws the tips towards it. ct: for the way from the skin. judge: of the probability to breach.
         without: kinds of path that are not offered here, each with the reason that ``refused`` then gives.
+        offsets_mm: where the pedicles may stand, see ``corridors``: the search keeps the most bone to be expected, everything
+            else is said of where they most likely do.
 
     Raises:
         NoSafePathError: none on either side.
     """
-    setting, beside = prepared(spine, level, cement, ct, config)
+    setting, beside = prepared(spine, level, cement, ct, config, offsets_mm)
     setting = attrs.evolve(setting, judge=judge, without=without or {})
     config = setting.config
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -122,6 +125,7 @@ def prepared(
     cement: CementPlan | None = None,
     ct: CtVolume | None = None,
     config: TrajectoryConfig | None = None,
+    offsets_mm: Mapping[Side, FloatArray] | None = None,
 ) -> tuple[Setting, dict[Side, Corridor]]:
     """What every path of a level is judged with: limits, errors, and the bone around each pedicle."""
     config = config or TrajectoryConfig()
@@ -130,7 +134,7 @@ def prepared(
     # rounding a wall to voxels of width h leaves it uncertain by h/√12, on top of what segmentation itself gets wrong
     segmentation = float(np.hypot(config.segmentation_mm, vertebra.voxel_mm[0] / np.sqrt(12)))
     setting = Setting(vertebra, cement, ct, config, attrs.evolve(config.budget, segmentation_mm=segmentation))
-    return setting, corridors(vertebra, around)
+    return setting, corridors(vertebra, around, offsets_mm)
 
 
 def _side(setting: Setting, corridor: Corridor) -> list[tuple[PathKind, Attempt]]:
@@ -168,6 +172,7 @@ def _straight(setting: Setting, corridor: Corridor, kind: PathKind, cannula: str
     found = search(task)
     if found is None:
         return Attempt(None, "no bone where the pedicle should be, or no room for a tip in the body", float("-inf"))
+    task = attrs.evolve(task, corridor=corridor.settled)
     # the search samples coarsely: where its best does not stand a close look, the next may
     first: Attempt | None = None
     for n in range(len(found.cost)):
@@ -199,6 +204,7 @@ def _curved(setting: Setting, corridor: Corridor, cannula: str, straight: Lines)
     """Bend the straight path of this side over to the other half."""
     if PathKind.CURVED in setting.without:
         return Attempt(None, setting.without[PathKind.CURVED], float("-inf"))
+    corridor = corridor.settled
     task = setting.task(corridor, PathKind.CURVED, cannula)
     pedicle = measure_pedicle(corridor, straight, FINE)
     clearance = float(clearance_mm(task, pedicle)[0])

@@ -72,16 +72,20 @@ class DrawnWalls:
         samples: int,
         seed: int,
     ) -> BreachProbability:
-        """See ``trajectory.breach.breach_probability``; of the budget, the segmentation's error does not count here."""
+        """See ``trajectory.breach.breach_probability``; of the budget, the segmentation's error does not count here.
+
+        Walls are looked at where the corridor says that the pedicle most likely stands.
+        """
         each = max(samples // len(self.canal_mm), 1)
         normals = np.random.default_rng(seed).standard_normal((len(self.canal_mm), each, 6))
         shares = np.empty(len(normals))
         for n, (wall, canal) in enumerate(zip(self.walls[corridor.side], self.canal_mm, strict=True)):
             moved, in_pedicle = displaced(corridor, lines, entry, budget, normals[n])
             points = corridor.in_frame(moved)
+            near = corridor.in_frame(moved[:, :in_pedicle] - corridor.offsets_mm.mean(axis=0))
             needed = radius_mm + self.rest_mm * normals[n, :, 5]
             breached = corridor.canal.at(points - canal).min(axis=1) < needed
             if guarded:
-                breached |= wall.depth(points[:, :in_pedicle]).min(axis=1) < needed
+                breached |= wall.depth(near).min(axis=1) < needed
             shares[n] = breached.mean()
         return BreachProbability(float(shares.mean()), float(shares.std(ddof=1) / np.sqrt(len(shares))))

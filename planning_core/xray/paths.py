@@ -17,6 +17,7 @@ from planning_core.trajectory.planner import plan_trajectories
 from planning_core.xray.clicks import Clicks
 from planning_core.xray.drawn_walls import DrawnWalls
 from planning_core.xray.geometry import PinholeView
+from planning_core.xray.pedicle_offsets import pedicle_offsets
 from planning_core.xray.rebuilt import pedicle_vertices, rebuilt_vertebra
 from planning_core.xray.reconstruction import XrayReconstruction, body_middle
 from planning_core.xray.triangulation import MetPoint, PicturePoint, met_points
@@ -26,6 +27,8 @@ DISAGREE_SIGMAS = 3.5
 POINTED_MM = 4.0
 """Standard deviation of an operator's click along each axis of the detector, assumed: more than a steady hand's, for where the
 middle of a body or a pedicle lies is itself a matter of opinion."""
+STEADY_MM = 2.0
+"""The same for where a path is led, assumed: what a careful click on a pedicle is worth against the model's own error there."""
 CLICKED = (PicturePoint.BODY, PicturePoint.PEDICLE_LEFT, PicturePoint.PEDICLE_RIGHT)
 """What the rows of ``Clicks`` are."""
 NOT_SAID = (
@@ -72,16 +75,20 @@ class XrayPaths:
 
 
 def plan_on_reconstruction(
-    found: XrayReconstruction, config: TrajectoryConfig | None = None, anatomy: AnatomyConfig | None = None
+    found: XrayReconstruction,
+    config: TrajectoryConfig | None = None,
+    anatomy: AnatomyConfig | None = None,
+    views: Sequence[PinholeView] = (),
+    clicks: Clicks | None = None,
 ) -> XrayPaths:
     """Paths through the rebuilt vertebra, by the planner that serves CTs.
 
-    The one search over all lines serves both; bone beside a line counts wherever within one sigma the wall may lie. The
-    probability to breach is over shapes that the pictures leave possible (``drawn_walls``). No path leads past a pedicle: what
-    lies there is not seen.
+    The one search over all lines serves both; bone beside a line counts wherever within one sigma the wall may lie, and as much
+    as is to be expected over where the pedicle may stand (``pedicle_offsets``). The probability to breach is over shapes that
+    the pictures leave possible (``drawn_walls``). No path leads past a pedicle: what lies there is not seen.
 
     Args:
-        found: one that is not trusted is the caller's to refuse.
+        found: one that is not trusted is the caller's to refuse. views, clicks: the pictures', where there are any.
 
     Raises:
         ModelError: the shape has no canal. NoSafePathError: no path through either pedicle keeps its distances.
@@ -90,8 +97,10 @@ def plan_on_reconstruction(
     sd = float(np.sqrt((found.surface_sd_mm[pedicle_vertices(found.shape)] ** 2).mean()))
     vertebra = rebuilt_vertebra(found.shape, found.level, sd, anatomy)
     judge = DrawnWalls.of(found.shape, found.draws(DRAWS, config.seed))
+    clicked = {} if clicks is None else clicked_points(views, clicks, STEADY_MM)
+    offsets = pedicle_offsets(found, vertebra, clicked)
     spine, without = Spine({found.level: vertebra}, {}), {PathKind.EXTRAPEDICULAR: BESIDE_UNSEEN}
-    plan = plan_trajectories(spine, found.level, config=config, judge=judge, without=without)
+    plan = plan_trajectories(spine, found.level, config=config, judge=judge, without=without, offsets_mm=offsets)
     plan = attrs.evolve(plan, budget=attrs.evolve(plan.budget, segmentation_mm=sd))
     return XrayPaths(found.shape.pose.dst, vertebra, sd, plan)
 

@@ -114,7 +114,7 @@ def rebuild(request: XrayRequest, images: Sequence[XrayImage], clock: Clock) -> 
     planned = None
     if not said:
         with clock("paths"):
-            planned = plan_on_reconstruction(found, configuration.trajectory, configuration.anatomy)
+            planned = plan_on_reconstruction(found, configuration.trajectory, configuration.anatomy, tuple(views), clicks)
     return Rebuilt(tuple(images), found, checks, planned, said, counted)
 
 

@@ -1,7 +1,10 @@
 """What a path is measured by: each way of being unsafe is seen."""
 
+import attrs
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from planning_core.anatomy.vertebra import Side
 from planning_core.geometry.arrays import FloatArray
@@ -70,3 +73,13 @@ def test_a_path_across_the_arch_does_not_count_as_forwards() -> None:
 
 def test_the_wall_lies_where_the_vertebra_says() -> None:
     assert float(CORRIDOR.behind_wall(np.array([5.0, WALL_MM + 2.0, 1.0]))) == pytest.approx(2.0)
+
+
+@given(st.lists(st.tuples(*[st.floats(-2, 2)] * 3), min_size=1, max_size=5))
+def test_the_bone_to_be_expected_is_the_mean_over_where_the_pedicle_may_stand(offsets: list[tuple[float, float, float]]) -> None:
+    way = np.array([X, 17.0, 4.0]) + np.linspace(0, 5, 7)[:, None] * [0.1, 1.0, -0.1]
+    unsure = attrs.evolve(CORRIDOR, offsets_mm=offsets)
+    each = [CORRIDOR.least_depth((way - o)[None])[0] for o in np.array(offsets)]
+    assert unsure.least_depth(way[None])[0] == pytest.approx(np.mean(each))
+    assert unsure.settled.least_depth(way[None])[0] == pytest.approx(unsure.wall_depth(way).min())
+    assert np.array_equal(CORRIDOR.wall_depth(way), CORRIDOR.depth(way))

@@ -212,4 +212,20 @@ def test_thick_slices_keep_the_path_further_from_the_walls_they_blur() -> None:
     point = np.array([[CANAL_RADIUS_MM + 5.5, WALL_MM + 4.0, 4.0 + 1.5]])
     sharp, blurred = (corridors(v, ())[Side.LEFT] for v in (thin, thick))
     assert blurred.depth(point) == pytest.approx(sharp.depth(point))
-    assert blurred.sure_depth(point)[0] < sharp.sure_depth(point)[0] - 0.5
+    assert blurred.least_sure_depth(point[None])[0] < sharp.least_sure_depth(point[None])[0] - 0.5
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_a_path_keeps_to_the_middle_of_where_the_pedicle_may_stand(side: Side) -> None:
+    known, away = spine(vertebra(Tube(3.5), Tube(3.5))), np.array([1.0 if side is Side.LEFT else -1.0, 0.0, 0.5])
+    back = known.vertebrae[LEVEL].ct_lps_from_vertebra.inverse()
+    paths = {}
+    for name, offsets in (("sure", {}), ("unsure", {side: np.array([away - [0.7, 0, 0], away + [0.7, 0, 0]])})):
+        plan = plan_trajectories(known, LEVEL, None, None, WORKING, offsets_mm=offsets)
+        paths[name] = {s: _path(plan, s) for s in Side}
+    for s in Side:
+        at = [back.apply(p[s].entry_lps_mm + 0.5 * (p[s].target_lps_mm - p[s].entry_lps_mm)) for p in paths.values()]
+        moved = (at[1] - at[0])[[0, 2]]
+        assert moved == pytest.approx(away[[0, 2]] if s is side else [0.0, 0.0], abs=0.5)
+    # what is said of the path is said of where the pedicle most likely stands
+    assert paths["unsure"][side].clearance_mm == pytest.approx(paths["sure"][side].clearance_mm, abs=0.4)

@@ -20,7 +20,7 @@ from planning_core.case.revisions import NoPlanError, open_plan, open_record
 from planning_core.case.sealed import OtherSchemaError
 from planning_core.command import main
 from planning_core.trajectory.config import TrajectoryConfig
-from planning_core.trajectory.plan import PathKind
+from planning_core.trajectory.plan import PathKind, RefusedPath
 from planning_core.xray.paths import plan_on_reconstruction
 from planning_core.xray.picture import write_xray
 from planning_core.xray.plan import XrayPlan
@@ -29,7 +29,16 @@ from tests.planning_core.xray.shots import make_run, shot, write_shots
 
 FOUND = rebuilt(place=(0.0, 0.0, 0.0))
 PAIR = views()
-once = functools.cache(plan_on_reconstruction)
+
+
+@functools.cache
+def paths_of(found, trajectory, anatomy):
+    return plan_on_reconstruction(found, trajectory, anatomy)
+
+
+def once(found, trajectory, anatomy, views, clicks):
+    """Without what the clicks say, which ``test_paths`` has."""
+    return paths_of(found, trajectory, anatomy)
 
 
 @pytest.fixture(scope="module")
@@ -124,11 +133,15 @@ def test_without_trust_there_is_a_report_but_no_plan_and_a_view_to_take(shots, f
 
 
 def test_what_a_surgeon_must_know_of_each_sides_path_is_said(shots, fitted, monkeypatch, tmp_path, capsys):
-    planned = once(FOUND, TrajectoryConfig(), AnatomyConfig())
+    planned = paths_of(FOUND, TrajectoryConfig(), AnatomyConfig())
     first = next(path for path in planned.trajectories.paths if path.side is Side.LEFT)
     second = attrs.evolve(first, kind=PathKind.CROSSING, warnings=("not of the first",))
     first = attrs.evolve(first, warnings=("flat entry: may skive", "a breach is likely"))
-    refused = ("left curved: no bend", "right transpedicular: too narrow", "right unipedicular_crossing: no way")
+    refused = (
+        RefusedPath(Side.LEFT, PathKind.CURVED, "no bend"),
+        RefusedPath(Side.RIGHT, PathKind.TRANSPEDICULAR, "too narrow"),
+        RefusedPath(Side.RIGHT, PathKind.CROSSING, "no way"),
+    )
     found = attrs.evolve(planned.trajectories, paths=(first, second), refused=refused)
     monkeypatch.setattr(
         planning_core.xray.planning, "plan_on_reconstruction", lambda *_: attrs.evolve(planned, trajectories=found)
