@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 import numpy as np
@@ -65,12 +65,14 @@ class XrayPaths:
     Args:
         frame: of every point: the views' own, ``carm``, ``ct_lps`` or ``phantom``; x, y, z are the patient's left, back and head.
         vertebra: as the planner saw it. wall_sd_mm: one sigma of the pedicles' walls.
+        shifted_mm: by side, how far from where ``vertebra`` has it the pedicle is taken to stand, towards what was clicked.
         trajectories: what the planner found; ``waypoints_lps_mm`` are in ``frame``.
     """
 
     frame: str
     vertebra: Vertebra
     wall_sd_mm: float
+    shifted_mm: Mapping[Side, float]
     trajectories: TrajectoryPlan
 
 
@@ -102,7 +104,8 @@ def plan_on_reconstruction(
     spine, without = Spine({found.level: vertebra}, {}), {PathKind.EXTRAPEDICULAR: BESIDE_UNSEEN}
     plan = plan_trajectories(spine, found.level, config=config, judge=judge, without=without, offsets_mm=offsets)
     plan = attrs.evolve(plan, budget=attrs.evolve(plan.budget, segmentation_mm=sd))
-    return XrayPaths(found.shape.pose.dst, vertebra, sd, plan)
+    shifted = {side: float(np.linalg.norm(points.mean(axis=0))) for side, points in offsets.items()}
+    return XrayPaths(found.shape.pose.dst, vertebra, sd, shifted, plan)
 
 
 def cross_checks(

@@ -27,6 +27,8 @@ from planning_core.xray.reconstruction import XrayReconstruction
 DIGITS = 4
 XRAY_SCHEMA_VERSION: Literal[1] = 1
 LOOK = "compare the outline with the bone in every picture before these paths are used"
+SAID_FROM_MM = 0.5
+"""A pedicle shifted by less is not worth a sentence."""
 
 
 class _Frozen(BaseModel):
@@ -130,6 +132,7 @@ def make_xray_plan(
         LOOK,
         how_named or operators_word(found.level),
         f"rebuilt from {len(images)} pictures {angle:.0f}° apart, no CT",
+        *shift_reasons(planned),
         *path_reasons(planned.trajectories),
     ]
     return XrayPlan(
@@ -172,6 +175,15 @@ def operators_word(level: VertebraLevel) -> str:
         f"that it is {level.value} is the operator's word alone, neighbours look alike: "
         "show a vertebra whose name is known to have it counted (--click a:L5:ROW,COLUMN)"
     )
+
+
+def shift_reasons(planned: XrayPaths) -> list[str]:
+    """Which pedicles do not stand, to the path, where the pictures' outlines show them."""
+    return [
+        f"the {side.value} pedicle is taken to stand {mm:.1f} mm from its drawn outline, between that and the clicks"
+        for side, mm in planned.shifted_mm.items()
+        if mm >= SAID_FROM_MM
+    ]
 
 
 def path_reasons(trajectories: TrajectoryPlan) -> list[str]:

@@ -143,12 +143,12 @@ def test_what_a_surgeon_must_know_of_each_sides_path_is_said(shots, fitted, monk
         RefusedPath(Side.RIGHT, PathKind.CROSSING, "no way"),
     )
     found = attrs.evolve(planned.trajectories, paths=(first, second), refused=refused)
-    monkeypatch.setattr(
-        planning_core.xray.planning, "plan_on_reconstruction", lambda *_: attrs.evolve(planned, trajectories=found)
-    )
+    planned = attrs.evolve(planned, shifted_mm={Side.LEFT: 1.24, Side.RIGHT: 0.4}, trajectories=found)
+    monkeypatch.setattr(planning_core.xray.planning, "plan_on_reconstruction", lambda *_: planned)
     status, answer = run(capsys, shots, "--level", "L1", *clicked(), out=tmp_path / "case")
     assert status == 0
     assert answer["reasons"][3:] == [
+        "the left pedicle is taken to stand 1.2 mm from its drawn outline, between that and the clicks",
         "left transpedicular: flat entry: may skive",
         "left transpedicular: a breach is likely",
         "no path on the right: transpedicular: too narrow; unipedicular crossing: no way",
